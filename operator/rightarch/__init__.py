@@ -1,0 +1,1 @@
+"""Rightarch: pods land only on nodes whose architecture all of their images support."""
