@@ -4,6 +4,7 @@ Source of the normal form: containerd's ``platforms.Normalize``. Source of the n
 OCI image specification and the node labels ``kubernetes.io/os`` and ``kubernetes.io/arch`` share.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -24,6 +25,7 @@ _VARIANTS: Final = {
     ("arm", "7"): "v7",
     ("arm", "8"): "v8",
 }
+_LABEL_VALUE: Final = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?", re.ASCII)
 _BASELINE_ONLY: Final = frozenset({"amd64", "arm64"})
 
 
@@ -61,8 +63,13 @@ class Platform:
 
     @property
     def known(self) -> bool:
-        """False for what build tools write where an entry is no image for a platform (``unknown/unknown``)."""
-        return bool(self.architecture) and "unknown" not in {self.os, self.architecture}
+        """Whether it can be a node's: its parts are fit for label values, and none is ``unknown``.
+
+        Build tools write ``unknown/unknown`` for entries that are no image for a platform. Whoever makes an image
+        can write anything; what is no label value must never reach a pod, which the API server would refuse.
+        """
+        named = {self.os, self.architecture}
+        return "unknown" not in named and all(map(_LABEL_VALUE.fullmatch, named))
 
     @property
     def node_architecture(self) -> str | None:

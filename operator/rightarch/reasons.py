@@ -61,3 +61,24 @@ class Reason(StrEnum):
     REGISTRY_UNREACHABLE = "RegistryUnreachable", "No connection to the registry could be made.", True
     REGISTRY_FAILED = "RegistryFailed", "The registry answered with a fault of its own.", True
     LOOKUP_LIMIT = "LookupLimit", "Too many images are being looked up already.", True
+
+
+class Note(StrEnum):
+    """Something worth knowing beside the Reason.
+
+    Each member carries ``meaning`` (one sentence for people) and ``warns`` (whether the pod's creator is told).
+    """
+
+    meaning: str
+    warns: bool
+
+    def __new__(cls, value: str, meaning: str, warns: bool = False) -> "Note":  # noqa: PYI034 - the form that enum prescribes
+        """Make a member that is its own text and knows its meaning."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.meaning = meaning
+        member.warns = warns
+        return member
+
+    NO_NODE = "NoNode", "No node has one of the architectures now: the pod stays Pending until one joins."
+    ONLY_386 = "Only386", "An image has linux/386 and not amd64: some amd64 nodes refuse to pull it.", True
