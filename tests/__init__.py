@@ -1,0 +1,1 @@
+"""The tests, the demo and the benchmarks, and the real components that they run on."""

@@ -250,7 +250,10 @@ def _add_required(pod: Pod, terms: object) -> dict[str, Any]:
 
 
 def _replace(pod: Pod, terms: object) -> Patch:
-    """Put other terms where an earlier invocation of ours wrote; none at all leaves no empty parents behind."""
+    """Put other terms where an earlier invocation of ours wrote.
+
+    Where none are left, empty parents go too: whether they were the user's is not remembered, and means the same.
+    """
     affinity = pod["spec"]["affinity"]
     if terms is not None:
         path = f"/spec/affinity/nodeAffinity/{REQUIRED}/nodeSelectorTerms"

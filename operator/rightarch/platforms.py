@@ -69,7 +69,7 @@ class Platform:
         can write anything; what is no label value must never reach a pod, which the API server would refuse.
         """
         named = {self.os, self.architecture}
-        return "unknown" not in named and all(map(_LABEL_VALUE.fullmatch, named))
+        return "unknown" not in named and all(map(_LABEL_VALUE.fullmatch, named | ({self.variant} - {""})))
 
     @property
     def node_architecture(self) -> str | None:

@@ -1,0 +1,33 @@
+"""JSON Patch (RFC 6902), the three operations that are written: applied to a copy, and strict about every path."""
+
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from typing import Any
+
+
+def patched(document: Mapping[str, Any], operations: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """The document after the operations; any path that is not there raises."""
+    result: Any = deepcopy(dict(document))
+    for operation in operations:
+        *parents, last = [part.replace("~1", "/").replace("~0", "~") for part in operation["path"].split("/")[1:]]
+        target = result
+        for part in parents:
+            target = target[int(part) if isinstance(target, list) else part]
+        _act(operation, target, last)
+    assert isinstance(result, dict)
+    return result
+
+
+def _act(operation: Mapping[str, Any], target: Any, last: str) -> None:  # noqa: ANN401 - any JSON value
+    value = deepcopy(operation.get("value"))
+    if isinstance(target, list):
+        assert (operation["op"], last) == ("add", "-"), "only appending to lists is written"
+        target.append(value)
+    elif operation["op"] == "add":
+        target[last] = value
+    elif operation["op"] == "replace":
+        assert last in target
+        target[last] = value
+    else:
+        assert operation["op"] == "remove"
+        del target[last]

@@ -1,0 +1,1 @@
+"""The pure core and the edges of it that need no cluster."""
