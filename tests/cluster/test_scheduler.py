@@ -1,0 +1,156 @@
+"""Placement, against the real scheduler on random pods: it has the last word on where a pod may run."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+import httpx
+import pytest
+
+from rightarch.capacity import Capacity
+from rightarch.placement import Decision, Input, apply, decide
+from rightarch.reasons import Reason
+from tests.controlplane import ControlPlane, fake_node
+from tests.support.json_patch import patched
+from tests.support.random_pods import NODES, pod
+from tests.support.scheduling import admits
+
+SEED = int(os.environ.get("RIGHTARCH_TEST_SEED", "20260901"))
+PODS = 600
+SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Case:
+    """A random pod, what was decided, and where the scheduler put it without and with the patch (None: nowhere)."""
+
+    pod: dict[str, Any]
+    decision: Decision
+    without: str | None
+    with_patch: str | None
+    spec_without: dict[str, Any]
+    spec_with: dict[str, Any]
+
+    @property
+    def admitted(self) -> set[str]:
+        """The nodes that the pod's own constraints admit."""
+        return {name for name, labels in NODES.items() if admits(self.pod, name, labels)}
+
+    @property
+    def right(self) -> set[str]:
+        """Those of them that have the OS and an architecture of the decision."""
+        wanted = {(self.decision.os, architecture) for architecture in self.decision.architectures}
+        labels = {name: (NODES[name]["kubernetes.io/os"], NODES[name]["kubernetes.io/arch"]) for name in self.admitted}
+        return {name for name, pair in labels.items() if pair in wanted}
+
+
+@pytest.fixture(scope="module")
+def cases() -> Iterator[list[Case]]:
+    """All the pods, scheduled twice in a control plane of their own: as they are, and patched."""
+    random = Random(SEED)
+    capacity = Capacity.of_nodes(NODES.values())
+    given = [pod(random, f"p{index}") for index in range(PODS)]
+    decisions = [decide(Input(each, images, capacity)) for each, images in given]
+    changed = [patched(each, apply(decision, each)) for (each, _), decision in zip(given, decisions, strict=True)]
+    with ControlPlane() as plane, plane.client() as client:
+        _make_nodes(plane, client)
+        without = _schedule(client, "without", [each for each, _ in given])
+        with_patch = _schedule(client, "with", changed)
+        yield [
+            Case(each, decision, _node(free), _node(led), free["spec"], led["spec"])
+            for (each, _), decision in zip(given, decisions, strict=True)
+            for free, led in [(without[each["metadata"]["name"]], with_patch[each["metadata"]["name"]])]
+        ]
+
+
+def test_the_transcription_agrees_with_the_scheduler(cases: list[Case]) -> None:
+    """Without a patch a pod is bound to a node that the transcribed rules admit, and to none iff they admit none."""
+    for case in cases:
+        assert (case.without in case.admitted) if case.admitted else case.without is None, case
+
+
+def test_a_pod_is_bound_only_where_it_was_admitted_and_its_images_run(cases: list[Case]) -> None:
+    """Bound iff there is such a node; Unschedulable iff there is none."""
+    placed = [c for c in cases if c.decision.reason in {Reason.CONSTRAINED, Reason.ALREADY_CONSTRAINED}]
+    for case in placed:
+        assert (case.with_patch in case.right) if case.right else case.with_patch is None, case
+    assert sum(case.with_patch is not None for case in placed) > PODS / 10
+    assert sum(case.with_patch is None for case in placed) > PODS / 50
+
+
+def test_without_a_placement_the_spec_is_unchanged(cases: list[Case]) -> None:
+    """No common architecture, a contradiction, and pods pinned to nodes: the API server has the same spec."""
+    kept = {Reason.NO_COMMON_ARCHITECTURE, Reason.CONFLICTING_CONSTRAINT, Reason.SKIPPED}
+    assert {case.decision.reason for case in cases} == {Reason.CONSTRAINED, Reason.ALREADY_CONSTRAINED, *kept}
+    for case in cases:
+        if case.decision.reason in kept:
+            assert _user_part(case.spec_with) == _user_part(case.spec_without), case
+
+
+def test_a_contradiction_means_that_no_node_could_be_right(cases: list[Case]) -> None:
+    """ConflictingConstraint is never said of a pod that some node of the cluster could run rightly."""
+    for case in cases:
+        if case.decision.reason is Reason.CONFLICTING_CONSTRAINT:
+            assert not case.right, case
+
+
+def _make_nodes(plane: ControlPlane, client: httpx.Client) -> None:
+    plane.apply(
+        *(
+            fake_node(name, labels["kubernetes.io/arch"], labels["kubernetes.io/os"], labels=labels, pods="5000")
+            for name, labels in NODES.items()
+        )
+    )
+    _wait(lambda: all(not n["spec"].get("taints") and _ready(n) for n in _list(client, "/api/v1/nodes")), "Nodes")
+    for namespace in ("without", "with"):
+        plane.kubectl("create", "namespace", namespace)
+        account = f"/api/v1/namespaces/{namespace}/serviceaccounts/default"
+        _wait(lambda path=account: client.get(path).status_code == 200, account)  # type: ignore[misc] # binds the loop's value
+
+
+def _schedule(client: httpx.Client, namespace: str, pods: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Create pods, wait until the scheduler has spoken on each, and return them by name."""
+    path = f"/api/v1/namespaces/{namespace}/pods"
+    with ThreadPoolExecutor(8) as pool:
+        for answer in pool.map(lambda each: client.post(path, json=each), pods):
+            assert answer.status_code == 201, answer.text
+    _wait(lambda: all(_decided(each) for each in _list(client, path)), f"the pods of {namespace}")
+    return {each["metadata"]["name"]: each for each in _list(client, path)}
+
+
+def _list(client: httpx.Client, path: str) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = client.get(path).raise_for_status().json()["items"]
+    return items
+
+
+def _wait(done: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not done():
+        assert time.monotonic() < deadline, f"not in {SECONDS} s: {what}"
+        time.sleep(0.3)
+
+
+def _ready(node: dict[str, Any]) -> bool:
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in node["status"].get("conditions", ()))
+
+
+def _decided(each: dict[str, Any]) -> bool:
+    reasons = (c.get("reason") for c in each["status"].get("conditions", ()) if c["type"] == "PodScheduled")
+    return bool(_node(each)) or "Unschedulable" in reasons
+
+
+def _node(each: dict[str, Any]) -> str | None:
+    name: str | None = each["spec"].get("nodeName")
+    return name
+
+
+def _user_part(spec: dict[str, Any]) -> dict[str, Any]:
+    """The spec without what the API server and the scheduler filled in, differently for each pod."""
+    return {key: value for key, value in spec.items() if key not in {"nodeName", "volumes"}} | {
+        kind: [{k: v for k, v in container.items() if k != "volumeMounts"} for container in spec.get(kind, ())]
+        for kind in ("containers", "initContainers")
+    }
