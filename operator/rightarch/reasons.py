@@ -12,7 +12,7 @@ class Reason(StrEnum):
     meaning: str
     transient: bool
 
-    def __new__(cls, value: str, meaning: str, transient: bool = False) -> "Reason":  # noqa: PYI034 - the form that enum prescribes
+    def __new__(cls, value: str, meaning: str = "", transient: bool = False) -> "Reason":  # noqa: PYI034 - the form that enum prescribes
         """Make a member that is its own label value and knows its meaning."""
         member = str.__new__(cls, value)
         member._value_ = value
@@ -72,7 +72,7 @@ class Note(StrEnum):
     meaning: str
     warns: bool
 
-    def __new__(cls, value: str, meaning: str, warns: bool = False) -> "Note":  # noqa: PYI034 - the form that enum prescribes
+    def __new__(cls, value: str, meaning: str = "", warns: bool = False) -> "Note":  # noqa: PYI034 - the form that enum prescribes
         """Make a member that is its own text and knows its meaning."""
         member = str.__new__(cls, value)
         member._value_ = value
