@@ -1,0 +1,27 @@
+"""The registry client: from a reference to the platforms of its image.
+
+The only package that speaks HTTP to registries. Follows what the author of a pod wrote, so every address is checked
+where the connection is made. One noun a module, each importing only those above it::
+
+    options · keychain · stats · challenge · address · memory    values, parsers and bounded memories
+    failures                                                     what went wrong, as ImageErrors
+    transport                                                    one request, one bounded answer
+    authorization                                                tokens; a generator of requests
+    client                                                       one look-up; a generator of requests
+    registry                                                     cache, single-flight, limits: the public face
+"""
+
+from rightarch.registry.keychain import AnonymousKeychain, Credential, InMemoryKeychain, Keychain
+from rightarch.registry.options import RegistryOptions
+from rightarch.registry.registry import Registry
+from rightarch.registry.stats import Stats
+
+__all__ = [
+    "AnonymousKeychain",
+    "Credential",
+    "InMemoryKeychain",
+    "Keychain",
+    "Registry",
+    "RegistryOptions",
+    "Stats",
+]

@@ -1,0 +1,191 @@
+"""Authorization: from a registry's challenge to a request that it answers.
+
+Written, like ``httpx.Auth``, as a generator that yields requests and receives responses, so that it can be tested
+with ``next`` and ``send``. Source: the distribution project's token authentication specification.
+"""
+
+import re
+import time
+from base64 import b64encode
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+import httpx
+import orjson
+
+from rightarch.errors import ImageError, UnreadableImage
+from rightarch.reasons import Reason
+from rightarch.reference import Reference
+from rightarch.registry import challenge, failures
+from rightarch.registry.address import names_loopback
+from rightarch.registry.challenge import Challenge
+from rightarch.registry.keychain import Credential
+from rightarch.registry.memory import Recent
+from rightarch.registry.options import RegistryOptions
+from rightarch.registry.transport import LIMIT
+
+Result = TypeVar("Result")
+Flow = Generator[httpx.Request, httpx.Response, Result]
+"""Yields requests to send, receives their answers, and may be thrown an ImageError instead of one."""
+
+MAX_TOKEN_BYTES: Final = 64 * 1024
+_MIN_LIFE: Final = 60.0
+_MAX_LIFE: Final = 24 * 3600.0
+_MARGIN: Final = 5.0
+_REMEMBERED: Final = 4096
+_REPOSITORY: Final = re.compile(r"/v2/(.+)/(?:manifests|blobs)/[^/]+")
+
+BUILT_IN_REALMS: Final[Mapping[str, frozenset[str]]] = {
+    "registry-1.docker.io": frozenset({"auth.docker.io"}),
+    "nvcr.io": frozenset({"authn.nvidia.com"}),
+    "registry.gitlab.com": frozenset({"gitlab.com"}),
+}
+"""Registries whose token service is known to live on another host."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """What a token is good for."""
+
+    registry: bytes
+    repository: str
+    credential: Credential | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Authorization:
+    """The value of an Authorization header, and until when to use it on the monotonic clock."""
+
+    header: str
+    expires: float
+
+
+class Authorizer:
+    """Answers challenges, and remembers them by registry and tokens by registry, repository and credential."""
+
+    def __init__(self, options: RegistryOptions, clock: Callable[[], float] = time.monotonic) -> None:
+        self._options = options
+        self._clock = clock
+        self._challenges: Recent[bytes, Challenge] = Recent(_REMEMBERED)
+        self._tokens: Recent[_Key, _Authorization] = Recent(_REMEMBERED)
+
+    def send(self, request: httpx.Request, reference: Reference, credential: Credential | None) -> Flow[httpx.Response]:
+        """Send a request with the authorization that its host asks for.
+
+        Returns the host's answer, which is a 401 still if it is content with nothing that can be offered.
+
+        Raises:
+            ImageError: AccessDenied, UntrustedRealm, RateLimited or RegistryFailed of the token service.
+        """
+        key = _Key(request.url.netloc, _repository(request.url), credential)
+        remembered = self._challenges.get(key.registry)
+        held = self._held(key)
+        if held is None and remembered is not None:
+            held = yield from self._obtain(remembered, key, reference, request.url)
+        response = yield _with(request, held)
+        if response.status_code != 401:
+            return response
+        self._tokens.drop(key)
+        asked = challenge.choose(challenge.parse(response.headers.get_list("www-authenticate")))
+        if asked is None or (held is not None and asked == remembered):
+            return response
+        self._challenges.put(key.registry, asked)
+        held = yield from self._obtain(asked, key, reference, request.url)
+        return (yield _with(request, held)) if held else response
+
+    def _held(self, key: _Key) -> str | None:
+        token = self._tokens.get(key)
+        return token.header if token is not None and self._clock() < token.expires else None
+
+    def _obtain(self, asked: Challenge, key: _Key, reference: Reference, url: httpx.URL) -> Flow[str | None]:
+        """The header that answers a challenge, or None where there is nothing to answer it with."""
+        if asked.scheme == "basic":
+            return _basic(key.credential) if key.credential else None
+        try:
+            token = yield from self._fetch(asked, key, reference, url)
+        except ImageError as error:
+            if error.reason is not Reason.ACCESS_DENIED:
+                self._challenges.drop(key.registry)  # the registry may name another token service by now
+            raise
+        self._tokens.put(key, token)
+        return token.header
+
+    def _fetch(self, asked: Challenge, key: _Key, reference: Reference, url: httpx.URL) -> Flow[_Authorization]:
+        realm = self._realm(asked.parameters["realm"], key, url)
+        headers = {"accept-encoding": "identity"}
+        if key.credential:
+            headers["authorization"] = _basic(key.credential)
+        request = httpx.Request(
+            "GET",
+            realm.copy_merge_params(_parameters(asked, key)),
+            headers=headers,
+            extensions={LIMIT: MAX_TOKEN_BYTES},
+        )
+        response = yield request
+        if error := failures.of_token_status(response, reference):
+            raise error
+        token, life = _parse_token(response)
+        return _Authorization(f"Bearer {token}", self._clock() + life - _MARGIN)
+
+    def _realm(self, text: str, key: _Key, url: httpx.URL) -> httpx.URL:
+        """The URL of the token service, if it may be asked.
+
+        A credential goes to the registry's own host, a pair that is built in, or a host that the configuration
+        names. Hosts of the same registrable domain are not told from others: that takes the public suffix list.
+        """
+        try:
+            realm = httpx.URL(text)
+        except httpx.InvalidURL:
+            realm = httpx.URL()
+        local = self._options.allow_loopback and names_loopback(realm.host)
+        if realm.scheme != "https" and not (realm.scheme == "http" and local):
+            raise _untrusted(url, realm, "is not reached by https")
+        trusted = self._options.token_realms.get(url.host, frozenset()) | BUILT_IN_REALMS.get(url.host, frozenset())
+        if key.credential and realm.host != url.host and realm.host not in trusted:
+            raise _untrusted(url, realm, f"is no host that tokenRealms names for {url.host}")
+        return realm.copy_with(userinfo=b"", fragment=None)
+
+
+def _repository(url: httpx.URL) -> str:
+    match = _REPOSITORY.fullmatch(url.path)
+    return match[1] if match else ""
+
+
+def _parameters(asked: Challenge, key: _Key) -> dict[str, list[str]]:
+    """What a token is asked for: pulling from the repository, and whatever is no repository (``scope="aws"``)."""
+    scopes = [f"repository:{key.repository}:pull"] if key.repository else []
+    scopes += [each for each in asked.parameters.get("scope", "").split() if not each.startswith("repository:")]
+    service = asked.parameters.get("service")
+    return {"scope": scopes} | ({"service": [service]} if service else {})
+
+
+def _parse_token(response: httpx.Response) -> tuple[str, float]:
+    """The token and its life in seconds."""
+    try:
+        content = orjson.loads(response.content)
+    except orjson.JSONDecodeError:
+        content = None
+    if not isinstance(content, dict):
+        raise failures.failed(response.request.url, "is no token service: its answer is not a JSON object")
+    token = content.get("token") or content.get("access_token")
+    if not isinstance(token, str) or not token.isascii() or not token.isprintable() or " " in token:
+        raise failures.failed(response.request.url, "is no token service: its answer has no token")
+    life = content.get("expires_in")
+    seconds = float(life) if isinstance(life, int | float) else 0.0
+    return token, min(max(seconds, _MIN_LIFE), _MAX_LIFE)
+
+
+def _basic(credential: Credential) -> str:
+    return "Basic " + b64encode(f"{credential.username}:{credential.password}".encode()).decode()
+
+
+def _with(request: httpx.Request, header: str | None) -> httpx.Request:
+    if header is not None:
+        request.headers["authorization"] = header
+    return request
+
+
+def _untrusted(url: httpx.URL, realm: httpx.URL, problem: str) -> UnreadableImage:
+    text = f"registry {failures.named(url)} sends clients to the token service {failures.named(realm)}, which {problem}"
+    return UnreadableImage(Reason.UNTRUSTED_REALM, text)

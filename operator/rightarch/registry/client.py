@@ -1,0 +1,166 @@
+"""The client: one look-up, from a reference to the platforms of its image.
+
+A generator of requests, without I/O of its own. Sources: OCI distribution specification 1.1, sections on pulling
+manifests and blobs; the Docker registry API where registries keep to that.
+"""
+
+from collections.abc import Mapping
+from typing import Final, Protocol
+
+import httpx
+
+from rightarch import manifest
+from rightarch.errors import UnreadableImage
+from rightarch.manifest import Descriptor, Document
+from rightarch.platforms import ImagePlatforms
+from rightarch.reasons import Reason
+from rightarch.reference import Reference, check_digest
+from rightarch.registry import failures
+from rightarch.registry.authorization import Authorizer, Flow
+from rightarch.registry.keychain import Credential
+from rightarch.registry.transport import LIMIT
+
+MAX_REDIRECTS: Final = 5
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_NO_HEAD: Final = frozenset({405, 501})
+_AGENT: Final = "rightarch (+https://rightarch.dev)"
+_DIGEST: Final = "docker-content-digest"
+
+
+class Contents(Protocol):
+    """Images whose content is known, by digest."""
+
+    def get(self, key: str, /) -> ImagePlatforms | None:
+        """The image, or None."""
+
+
+class Client:
+    """Asks registries, with one credential at a time."""
+
+    def __init__(self, authorizer: Authorizer, contents: Contents) -> None:
+        self._authorizer = authorizer
+        self._contents = contents
+
+    def find(self, reference: Reference, credential: Credential | None, *, confirm: bool) -> Flow[ImagePlatforms]:
+        """The platforms of an image.
+
+        With ``confirm``, ask by HEAD first: where the content of the digest is known already, that the registry
+        names it is all there is to learn, and registries that count GETs do not count it.
+
+        Raises:
+            ImageError: why they can't be told.
+        """
+        if confirm:
+            digest = yield from self._head(reference, credential)
+            if digest is not None and (known := self._contents.get(digest)):
+                return known
+        document = yield from self._document(reference, credential)
+        if known := self._contents.get(document.digest):
+            return known
+        return (yield from self._read(document, reference, credential))
+
+    def _head(self, reference: Reference, credential: Credential | None) -> Flow[str | None]:
+        """The digest that a reference stands for; None where the registry does not say it without the content."""
+        request = _request("HEAD", reference, f"manifests/{reference.identifier}")
+        response = yield from self._fetch(request, reference, credential)
+        if response.status_code in _NO_HEAD:
+            return None
+        if error := failures.of_status(response, reference):
+            raise error
+        digest = _stated(response)
+        if reference.digest and digest not in {None, reference.digest}:
+            raise failures.failed(response.request.url, f"answers with another digest than that of {reference}")
+        return reference.digest or digest
+
+    def _document(self, reference: Reference, credential: Credential | None) -> Flow[Document]:
+        """The manifest or index that a reference stands for, its digest verified."""
+        request = _request("GET", reference, f"manifests/{reference.identifier}")
+        response = yield from self._fetch(request, reference, credential)
+        if error := failures.of_status(response, reference):
+            raise error
+        stated = _stated(response)
+        for digest in (reference.digest, stated):
+            _verify(response, digest)
+        digest = reference.digest or stated or manifest.digest_of(response.content)
+        return Document(response.content, response.headers.get("content-type", ""), digest)
+
+    def _read(self, document: Document, reference: Reference, credential: Credential | None) -> Flow[ImagePlatforms]:
+        """Drive the reading of a document, fetching what it asks for."""
+        try:
+            reading = manifest.read(document)
+            wanted = next(reading)
+            while True:
+                wanted = reading.send((yield from self._part(wanted, reference, credential)))
+        except StopIteration as stop:
+            platforms: ImagePlatforms = stop.value
+            return platforms
+        except UnreadableImage as error:
+            if error.reason not in {Reason.NOT_AN_IMAGE, Reason.MALFORMED_IMAGE}:
+                raise
+            raise UnreadableImage(error.reason, f"{reference} can't be used: {error}") from None
+
+    def _part(self, wanted: Descriptor, reference: Reference, credential: Credential | None) -> Flow[bytes]:
+        kind = "blobs" if wanted.is_config else "manifests"
+        request = _request("GET", reference, f"{kind}/{wanted.digest}")
+        response = yield from self._fetch(request, reference, credential)
+        if error := failures.of_status(response, reference):
+            raise error
+        _verify(response, wanted.digest)
+        return response.content
+
+    def _fetch(
+        self, request: httpx.Request, reference: Reference, credential: Credential | None
+    ) -> Flow[httpx.Response]:
+        """Send a request and follow its redirects; each hop is authorized by itself, by what its own host may see."""
+        origin = request.url
+        for _ in range(MAX_REDIRECTS + 1):
+            ours = credential if _same(request.url, origin) else None
+            response = yield from self._authorizer.send(request, reference, ours)
+            location = response.headers.get("location")
+            if response.status_code not in _REDIRECTS or not location:
+                return response
+            request = _redirected(request, location)
+        raise failures.failed(origin, f"redirects more than {MAX_REDIRECTS} times")
+
+
+def _request(method: str, reference: Reference, rest: str) -> httpx.Request:
+    try:
+        url = httpx.URL(f"https://{reference.host}/v2/{reference.path}/{rest}")
+    except httpx.InvalidURL:
+        text = f"{reference} names no registry that can be contacted: check its host and port"
+        raise UnreadableImage(Reason.INVALID_REFERENCE, text) from None
+    return httpx.Request(method, url, headers=_HEADERS, extensions={LIMIT: manifest.MAX_BYTES})
+
+
+_HEADERS: Final[Mapping[str, str]] = {
+    "accept": manifest.ACCEPT,
+    "accept-encoding": "identity",
+    "user-agent": _AGENT,
+}
+
+
+def _redirected(request: httpx.Request, location: str) -> httpx.Request:
+    """The request to where an answer points, without its authorization."""
+    try:
+        url = request.url.join(location).copy_with(userinfo=b"", fragment=None)
+    except (httpx.InvalidURL, ValueError):
+        raise failures.failed(request.url, "redirects to what is no URL") from None
+    if url.scheme not in {"http", "https"} or not url.host:
+        raise failures.failed(request.url, "redirects to what is no URL of the web")
+    return httpx.Request(request.method, url, headers=_HEADERS, extensions=request.extensions)
+
+
+def _same(url: httpx.URL, other: httpx.URL) -> bool:
+    return (url.scheme, url.netloc) == (other.scheme, other.netloc)
+
+
+def _stated(response: httpx.Response) -> str | None:
+    """The digest that the registry states, if it states one."""
+    digest = response.headers.get(_DIGEST)
+    return None if digest is None or check_digest(digest) else digest
+
+
+def _verify(response: httpx.Response, digest: str | None) -> None:
+    if digest is not None and manifest.digest_of(response.content, digest) != digest:
+        problem = f"sent content that does not have its digest {digest}: something between damages or replaces it"
+        raise failures.failed(response.request.url, problem)

@@ -1,0 +1,222 @@
+"""The registry: what is known of images, and how it becomes known. The public face of the package."""
+
+import asyncio
+import logging
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from rightarch.errors import ImageError, UnresolvedImage
+from rightarch.platforms import ImagePlatforms
+from rightarch.reasons import Reason
+from rightarch.reference import Reference
+from rightarch.registry import failures
+from rightarch.registry.authorization import Authorizer, Flow
+from rightarch.registry.client import Client
+from rightarch.registry.keychain import ANONYMOUS, Credential, Keychain
+from rightarch.registry.memory import Answer, Recent
+from rightarch.registry.options import RegistryOptions
+from rightarch.registry.stats import Stats
+from rightarch.registry.transport import Transport
+
+_log = logging.getLogger(__name__)
+_Key = tuple[str, str]
+_FOREVER: Final = float("inf")
+
+
+class Registry:
+    """Tells the platforms of images, by asking registries as seldom as can be.
+
+    Parsed content is shared by digest. What a reference stands for, and that it may be read at all, is remembered
+    for the scope that asked; found without a credential, it holds for all scopes. Use it in one event loop.
+
+    Attributes:
+        stats: counters for metrics.
+    """
+
+    def __init__(self, options: RegistryOptions, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.stats = Stats()
+        self._options = options
+        self._clock = clock
+        self._contents: Recent[str, ImagePlatforms] = Recent(options.max_images)
+        self._answers: Recent[_Key, Answer] = Recent(options.max_references)
+        self._flights: dict[_Key, asyncio.Task[ImagePlatforms | ImageError]] = {}
+        self._busy: Counter[str] = Counter()
+        self._client = Client(Authorizer(options, clock), self._contents)
+        self._transport = Transport(options, self.stats)
+
+    def known(self, reference: Reference, keychain: Keychain) -> ImagePlatforms | ImageError | None:
+        """What memory holds: the platforms, a failure of the last seconds, or None. Asks nobody, and never waits.
+
+        Using an answer that is due for confirmation starts that in the background (if an event loop is running).
+        """
+        key = (keychain.scope, reference.canonical)
+        now = self._clock()
+        answer = self._answers.get(key)
+        if answer is None or now >= answer.stale_until:
+            answer = self._shared(reference) if keychain.scope else None
+        if answer is None or now >= answer.stale_until:
+            return None
+        if now >= answer.fresh_until:
+            self._refresh(key, reference, keychain)
+        return answer.outcome
+
+    async def platforms(self, reference: Reference, keychain: Keychain) -> ImagePlatforms:
+        """The platforms of an image, from memory or from its registry.
+
+        All who ask for the same at the same time wait for one look-up. Cancelling a wait (``asyncio.timeout``) leaves
+        the look-up running for the others, and for the memory.
+
+        Raises:
+            ImageError: why they can't be told. LookupLimit at once, where too many look-ups are in flight.
+        """
+        outcome = self.known(reference, keychain) or await self._looked_up(reference, keychain)
+        if isinstance(outcome, ImageError):
+            raise failures.again(outcome)
+        return outcome
+
+    async def aclose(self) -> None:
+        """End the look-ups that are running, and close all connections."""
+        running = list(self._flights.values())
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        await self._transport.aclose()
+
+    def _shared(self, reference: Reference) -> Answer | None:
+        """What was found without a credential. That nothing was found so says nothing about who has one."""
+        answer = self._answers.get((ANONYMOUS, reference.canonical))
+        return answer if answer is not None and isinstance(answer.outcome, ImagePlatforms) else None
+
+    async def _looked_up(self, reference: Reference, keychain: Keychain) -> ImagePlatforms | ImageError:
+        key = (keychain.scope, reference.canonical)
+        task = self._flights.get(key)
+        if task is None:
+            if self._full(reference):
+                self.stats.refused += 1
+                return UnresolvedImage(
+                    Reason.LOOKUP_LIMIT,
+                    f"too many images are being looked up to ask for {reference}; it is tried later",
+                )
+            task = self._start(key, reference, keychain, confirm=False)
+        await asyncio.wait([task])  # unlike awaiting the task, this leaves it alone when the wait is cancelled
+        if task.cancelled():
+            return UnresolvedImage(Reason.UNRESOLVED, f"{reference} was being looked up when Rightarch was stopped")
+        return task.result()
+
+    def _full(self, reference: Reference) -> bool:
+        full = len(self._flights) >= self._options.max_lookups
+        return full or self._busy[reference.domain] >= self._options.max_lookups_per_registry
+
+    def _refresh(self, key: _Key, reference: Reference, keychain: Keychain) -> None:
+        if key in self._flights or self._full(reference) or not _in_event_loop():
+            return
+        self._start(key, reference, keychain, confirm=True)
+        self.stats.refreshes += 1
+
+    def _start(
+        self, key: _Key, reference: Reference, keychain: Keychain, *, confirm: bool
+    ) -> asyncio.Task[ImagePlatforms | ImageError]:
+        task = asyncio.create_task(self._flight(key, reference, keychain, confirm=confirm))
+        self._flights[key] = task
+        self._busy[reference.domain] += 1
+        self.stats.in_flight += 1
+        task.add_done_callback(lambda _: self._landed(key, reference))
+        return task
+
+    def _landed(self, key: _Key, reference: Reference) -> None:
+        del self._flights[key]
+        self.stats.in_flight -= 1
+        self._busy[reference.domain] -= 1
+        if not self._busy[reference.domain]:
+            del self._busy[reference.domain]
+
+    async def _flight(
+        self, key: _Key, reference: Reference, keychain: Keychain, *, confirm: bool
+    ) -> ImagePlatforms | ImageError:
+        """One look-up: never raises an ImageError, because nobody may be waiting for it any more."""
+        outcome: ImagePlatforms | ImageError
+        try:
+            async with asyncio.timeout(self._options.lookup_timeout):
+                credentials = await keychain.credentials(reference)
+                outcome, anonymous = await self._tried(reference, credentials, confirm=confirm)
+        except TimeoutError:
+            outcome, anonymous = failures.timed_out(reference, self._options.lookup_timeout), False
+        except ImageError as error:
+            outcome, anonymous = failures.again(error), False
+        if anonymous and key[0] != ANONYMOUS:
+            self._answers.drop(key)  # else what a credential once found would outlive its confirmation
+        self._remember((ANONYMOUS, key[1]) if anonymous else key, reference, outcome)
+        word = outcome.reason.value if isinstance(outcome, ImageError) else "Found"
+        self.stats.lookups[word] += 1
+        _log.debug("looked up %s: %s", reference, word)
+        return outcome
+
+    async def _tried(
+        self, reference: Reference, credentials: Sequence[Credential], *, confirm: bool
+    ) -> tuple[ImagePlatforms, bool]:
+        """The platforms by the first credential that may read the image, at last by none, and whether it was by none.
+
+        Raises:
+            ImageError: at once what is transient; else what tells most, which is seldom that one was denied.
+        """
+        confirm = confirm or (reference.digest is not None and self._contents.get(reference.digest) is not None)
+        problems: list[ImageError] = []
+        for credential in (*credentials, None):
+            try:
+                found = await self._run(self._client.find(reference, credential, confirm=confirm))
+            except ImageError as error:
+                if error.transient:
+                    raise
+                problems.append(error)
+            else:
+                return found, credential is None
+        raise next((p for p in problems if p.reason is not Reason.ACCESS_DENIED), problems[0])
+
+    async def _run(self, flow: Flow[ImagePlatforms]) -> ImagePlatforms:
+        """Send what a flow asks for until it returns."""
+        try:
+            request = next(flow)
+            while True:
+                try:
+                    response = await self._transport.send(request)
+                except ImageError as error:
+                    request = flow.throw(error)
+                else:
+                    request = flow.send(response)
+        except StopIteration as stop:
+            found: ImagePlatforms = stop.value
+            return found
+
+    def _remember(self, key: _Key, reference: Reference, outcome: ImagePlatforms | ImageError) -> None:
+        now = self._clock()
+        if isinstance(outcome, ImagePlatforms):
+            self._contents.put(outcome.digest, outcome)
+            self._answers.put(key, Answer(outcome, now + self._life(key, reference), self._end(key, reference, now)))
+            return
+        wait = outcome.retry_after or self._options.negative_ttl * random.uniform(0.75, 1.25)  # noqa: S311 - no secret
+        held = self._answers.get(key)
+        if outcome.transient and held and isinstance(held.outcome, ImagePlatforms) and now < held.stale_until:
+            self._answers.put(key, Answer(held.outcome, now + wait, held.stale_until))
+        else:
+            self._answers.put(key, Answer(outcome, now + wait, now + wait))
+
+    def _life(self, key: _Key, reference: Reference) -> float:
+        """How long an answer is believed: a tag may move, a digest can't, but a credential may lose its access."""
+        if reference.digest is None:
+            return self._options.tag_ttl
+        return self._options.access_ttl if key[0] else _FOREVER
+
+    def _end(self, key: _Key, reference: Reference, now: float) -> float:
+        life = self._life(key, reference)
+        return now + max(life, self._options.stale_ttl)
+
+
+def _in_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

@@ -1,0 +1,188 @@
+"""The transport: one request, one bounded answer.
+
+httpx's API on aiohttp's connections: httpx's own pool serves a fortieth of the requests at 100 at a time, and loses
+slots to cancelled requests. Without httpx's client, whose cookies, redirects and environment variables are dangers
+where strangers choose the server.
+"""
+
+import asyncio
+import logging
+import socket
+import ssl
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+import aiohttp
+import httpx
+from aiohttp.abc import AbstractResolver, ResolveResult
+from httpx_aiohttp import AiohttpTransport
+
+from rightarch.errors import ImageError, UnreadableImage
+from rightarch.reasons import Reason
+from rightarch.registry import failures
+from rightarch.registry.address import AddressGuard, names_loopback
+from rightarch.registry.options import RegistryOptions
+from rightarch.registry.stats import Stats
+
+LIMIT: Final = "limit"
+"""The extension of a request that says how many bytes of answer are read at most."""
+
+_log = logging.getLogger(__name__)
+_DRAINED: Final = 64 * 1024
+_DNS_THREADS: Final = 32
+_DNS_TTL: Final = 10
+_KEEPALIVE: Final = 30.0
+
+
+class Transport:
+    """Sends requests to where the guard lets them go."""
+
+    def __init__(self, options: RegistryOptions, stats: Stats) -> None:
+        self._options = options
+        self._stats = stats
+        self._plain_hosts: set[bytes] = set()
+        self._resolver: Resolver | None = None
+        context = httpx.create_ssl_context()
+        if options.ca_file is not None:
+            context.load_verify_locations(options.ca_file)
+        self._secure = self._made(context, loopback_only=False)
+        self._plain = self._made(context, loopback_only=True)
+
+    async def send(self, request: httpx.Request) -> httpx.Response:
+        """The answer to a request; its body is read in full, or up to a bound where the status is not 200.
+
+        Raises:
+            ImageError: AddressRefused, RegistryUnreachable, RegistryFailed, MalformedImage.
+        """
+        try:
+            response = await self._send(request)
+        except (httpx.HTTPError, aiohttp.ClientError, OSError, ValueError) as error:
+            self._count(request, "error")
+            raise failures.of_exception(error, request.url) or error from None
+        except ImageError:
+            self._count(request, "error")
+            raise
+        self._count(request, f"{response.status_code // 100}xx")
+        return response
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._secure.aclose()
+        await self._plain.aclose()
+        if self._resolver is not None:
+            await self._resolver.shutdown()
+
+    def _count(self, request: httpx.Request, outcome: str) -> None:
+        self._stats.requests[outcome] += 1
+        _log.debug("%s %s: %s", request.method, request.url.copy_with(query=None), outcome)
+
+    async def _send(self, request: httpx.Request) -> httpx.Response:
+        local = self._options.allow_loopback and names_loopback(request.url.host)
+        if request.url.scheme == "http" or (local and request.url.netloc in self._plain_hosts):
+            return await self._exchange(self._plain, request)
+        try:
+            return await self._exchange(self._secure, request)
+        except httpx.TransportError as error:
+            if not (local and _no_tls(error)):
+                raise
+        response = await self._exchange(self._plain, request)
+        self._plain_hosts.add(request.url.netloc)
+        return response
+
+    async def _exchange(self, way: AiohttpTransport, request: httpx.Request) -> httpx.Response:
+        if way is self._plain and request.url.scheme == "https":
+            request = _plainly(request)
+        response = await way.handle_async_request(request)
+        try:
+            body = await _read(response, request)
+        finally:
+            await response.aclose()
+        return httpx.Response(response.status_code, headers=response.headers, content=body, request=request)
+
+    def _made(self, context: ssl.SSLContext, *, loopback_only: bool) -> AiohttpTransport:
+        guard = AddressGuard(self._options.allow_loopback, loopback_only, self._options.forbidden_endpoints)
+        return AiohttpTransport(verify=context, client=lambda: self._session(context, guard))
+
+    def _session(self, context: ssl.SSLContext, guard: AddressGuard) -> aiohttp.ClientSession:
+        """Made when first used, since it belongs to the event loop that it is made in."""
+        self._resolver = self._resolver or Resolver()
+        connector = aiohttp.TCPConnector(
+            ssl=context,
+            limit=0,  # the number of look-ups is bounded, and connections per host
+            limit_per_host=self._options.max_connections_per_registry,
+            resolver=self._resolver,
+            ttl_dns_cache=_DNS_TTL,
+            keepalive_timeout=_KEEPALIVE,
+            socket_factory=guard.socket,
+        )
+        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+
+
+class Resolver(AbstractResolver):
+    """Resolves names in threads of its own: names that hang must not hold up everybody else's."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(_DNS_THREADS, thread_name_prefix="resolver")
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """The addresses of a host; aiohttp's interface. Raises OSError where there is none."""
+        loop = asyncio.get_running_loop()
+        infos = await loop.run_in_executor(
+            self._threads, lambda: socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, 0, socket.AI_ADDRCONFIG)
+        )
+        return [
+            ResolveResult(hostname=host, host=str(sockaddr[0]), port=port, family=family, proto=proto, flags=0)
+            for family, _, proto, _, sockaddr in infos
+        ]
+
+    async def close(self) -> None:
+        """Nothing: two connectors share it; ``shutdown`` ends it."""
+
+    async def shutdown(self) -> None:
+        """Let the threads end, without waiting for names that hang."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _plainly(request: httpx.Request) -> httpx.Request:
+    url = request.url.copy_with(scheme="http", port=request.url.port or 443)
+    return httpx.Request(
+        request.method, url, headers=request.headers, content=request.content, extensions=request.extensions
+    )
+
+
+def _no_tls(error: Exception) -> bool:
+    """Whether the other side took a TLS greeting for nonsense, or hung up on it."""
+    cause = error.__cause__
+    if isinstance(cause, aiohttp.ClientConnectorCertificateError):
+        return False
+    reset = isinstance(cause, aiohttp.ClientConnectorError) and isinstance(cause.os_error, ConnectionResetError)
+    return reset or isinstance(cause, aiohttp.ClientConnectorSSLError)
+
+
+async def _read(response: httpx.Response, request: httpx.Request) -> bytes:
+    """The body, within the request's limit; of an answer that is no success, what comes first."""
+    if response.status_code != 200:
+        return await _up_to(response, _DRAINED) or b""
+    encoding = response.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in {"", "identity"}:
+        raise failures.failed(request.url, "sent a compressed answer, which was not asked for")
+    limit = int(request.extensions[LIMIT])
+    body = await _up_to(response, limit)
+    if body is None:
+        text = f"{failures.named(request.url)} sent a document of more than {limit} bytes, which is no manifest"
+        raise UnreadableImage(Reason.MALFORMED_IMAGE, text)
+    return body
+
+
+async def _up_to(response: httpx.Response, limit: int) -> bytes | None:
+    """The body if it is within the limit; None, without reading on, if it is not."""
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in response.aiter_raw():
+        size += len(chunk)
+        if size > limit:
+            return None
+        chunks.append(chunk)
+    return b"".join(chunks)
