@@ -6,6 +6,7 @@ from .nodes import fake_node
 from .pki import CertificateAuthority
 from .process import Process, StartError, free_port
 from .rest import ApiError, Resources
+from .waiting import wait_for
 from .workshop import BuildError
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "binary",
     "fake_node",
     "free_port",
+    "wait_for",
 ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ssl
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -17,6 +16,7 @@ from .guardian import guardian, remove_folder
 from .layout import STATE, Layout
 from .process import Process, StartError, answers, clean_environment
 from .rest import Resources
+from .waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 STAGES = Path(__file__).with_name("stages.yaml")
 COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
 START_SECONDS = 90
+ATTEMPTS = 3
+PORT_TAKEN = "address already in use"  # by somebody who started at the same moment
 DEFAULT_SERVICE_ACCOUNT = "/api/v1/namespaces/default/serviceaccounts/default"
 
 
@@ -108,13 +110,18 @@ class ControlPlane:
             StartError: a component failed; the end of its log is in the message.
             BinaryError: a component could neither be found nor built.
         """
-        try:
-            self._start()
-            if self._detached:
-                self.detach()
-        except BaseException:
-            self.stop()
-            raise
+        for program in COMPONENTS if self._kwok else COMPONENTS[:-1]:
+            binary(program)  # a build takes minutes: before any clock runs, and before there is anything to end
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                self._start()
+                break
+            except BaseException as error:
+                self.stop()
+                if attempt == ATTEMPTS or PORT_TAKEN not in str(error):
+                    raise
+        if self._detached:
+            self.detach()
 
     def stop(self) -> None:
         """End everything, at once, and remove the files."""
@@ -210,8 +217,6 @@ class ControlPlane:
         return self._layout
 
     def _start(self) -> None:
-        for name in COMPONENTS if self._kwok else COMPONENTS[:-1]:
-            binary(name)  # a build takes minutes: before any clock runs, and before there is anything to end
         self._folder = self._make_folder()
         guardian().own_folder(self._folder)
         self._layout = files = Layout(self._folder)
@@ -253,10 +258,9 @@ class ControlPlane:
 
     def _wait_service_account(self) -> None:
         """Pods can't be created before the namespace has its default service account."""
-        deadline = time.monotonic() + START_SECONDS
         with self.client() as client:
-            while not answers(client, DEFAULT_SERVICE_ACCOUNT):
-                if time.monotonic() > deadline:
-                    problem = "made no default service account"
-                    raise StartError(self._processes["kube-controller-manager"].report(problem))
-                time.sleep(0.05)
+            try:
+                wait_for(lambda: answers(client, DEFAULT_SERVICE_ACCOUNT), START_SECONDS)
+            except TimeoutError:
+                problem = "made no default service account"
+                raise StartError(self._processes["kube-controller-manager"].report(problem)) from None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Self
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -34,12 +34,17 @@ CLIENT_QPS, CLIENT_BURST = 500, 1000  # the controllers' defaults (20 to 50) are
 class Ports:
     """One free port per listener."""
 
-    etcd: int = field(default_factory=free_port)
-    etcd_peer: int = field(default_factory=free_port)
-    api: int = field(default_factory=free_port)
-    controllers: int = field(default_factory=free_port)
-    scheduler: int = field(default_factory=free_port)
-    kwok: int = field(default_factory=free_port)
+    etcd: int
+    etcd_peer: int
+    api: int
+    controllers: int
+    scheduler: int
+    kwok: int
+
+    @classmethod
+    def choose(cls) -> Self:
+        """Ports that are free now."""
+        return cls(*(free_port() for _ in fields(cls)))
 
 
 class Layout:
@@ -51,7 +56,7 @@ class Layout:
         self.home = folder / "home"
         self.kubeconfig = folder / "kubeconfig"
         self.state = folder / STATE
-        self.ports = Ports()
+        self.ports = Ports.choose()
         self.authority = CertificateAuthority(folder / "pki", "Rightarch tests: control plane")
         self.certificate, self.key = self.authority.issue("admin", organization="system:masters")
         self.serving = self.authority.issue("kube-apiserver", API_NAMES)
@@ -90,6 +95,7 @@ class Layout:
         certificate, key = self.serving
         flags = [
             f"--etcd-servers=http://{HOST}:{self.ports.etcd}",
+            f"--etcd-prefix=/{self.folder.name}",  # apart from anyone else's, should a port be taken twice
             f"--bind-address={HOST}",
             f"--advertise-address={HOST}",  # or it looks for the address of an outer interface
             f"--secure-port={self.ports.api}",

@@ -129,7 +129,7 @@ class Process:
         deadline = time.monotonic() + seconds
         with contextlib.ExitStack() as stack:
             is_ready = self._check(stack)
-            while not is_ready():
+            while not is_ready() or not self.running:  # a stranger at the same port may answer for the dead
                 if not self.running:
                     raise StartError(self.report(f"ended with status {self.exit_status} before it was ready"))
                 if time.monotonic() > deadline:

@@ -1,0 +1,28 @@
+"""What holds for all tests: a layer (a folder under tests/) may be left out, on demand only."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+LAYERS = ("registry", "cluster", "e2e")
+VARIABLE = "RIGHTARCH_TEST_SKIP"
+TESTS = Path(__file__).parent
+
+
+def skipped_layers() -> set[str]:
+    """The layers that RIGHTARCH_TEST_SKIP names, separated by commas."""
+    names = {name.strip() for name in os.environ.get(VARIABLE, "").split(",")} - {""}
+    if unknown := names - set(LAYERS):
+        raise pytest.UsageError(f"{VARIABLE} names {', '.join(sorted(unknown))}; the layers are {', '.join(LAYERS)}")
+    return names
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip the tests of these layers; without the variable a missing component is a failure."""
+    skipped = skipped_layers()
+    for item in items:
+        if item.path.is_relative_to(TESTS) and (layer := item.path.relative_to(TESTS).parts[0]) in skipped:
+            item.add_marker(pytest.mark.skip(reason=f"{VARIABLE} names {layer}"))
