@@ -1,0 +1,92 @@
+"""Settings of the processes, validated at the door: a process with a wrong setting does not start."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, FilePath, IPvAnyAddress, ValidationError, model_validator
+
+from rightarch.errors import SettingsError
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+ENVIRONMENT_PREFIX: Final = "RIGHTARCH_"
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["text", "json"]
+
+
+class WebhookSettings(BaseModel):
+    """What ``rightarch webhook`` is told; every field is an option and an environment variable of its own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    cert_file: FilePath = Field(description="the file with the TLS certificate chain, in PEM")
+    key_file: FilePath = Field(description="the file with the certificate's private key, in PEM")
+    address: IPvAnyAddress = Field(
+        default="0.0.0.0",  # noqa: S104 - the API server comes from outside the pod
+        validate_default=True,
+        description="the IP address to listen on; :: for IPv6",
+    )
+    port: int = Field(default=8443, ge=1, le=65535, description="the port of the admission endpoint, HTTPS")
+    health_port: int = Field(default=8080, ge=1, le=65535, description="the port of health and metrics, HTTP")
+    lookup_budget: float = Field(
+        default=1.0, gt=0, le=3, description="seconds that an admission waits for images not known yet"
+    )
+    drain_seconds: float = Field(
+        default=5.0, ge=0, le=60, description="seconds between SIGTERM and the end of listening"
+    )
+    kubeconfig: FilePath | None = Field(default=None, description="a kubeconfig; without it, the pod's own account")
+    registry_ca_file: FilePath | None = Field(
+        default=None, description="a file with further CAs to trust for registries, in PEM"
+    )
+    allow_loopback_registries: bool = Field(
+        default=False, description="whether registries on loopback may be asked, for demos and tests"
+    )
+    log_level: LogLevel = Field(default="info", description="the least severe records that are written")
+    log_format: LogFormat = Field(default="text", description="key=value lines, or a JSON object a line")
+
+    @classmethod
+    def load(cls, values: Mapping[str, object]) -> Self:
+        """Validate raw values, as the command line or the environment gave them.
+
+        Raises:
+            SettingsError: one line for each wrong setting: its option and variable, what is wrong, what it should be.
+        """
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise SettingsError("\n".join(_problems(cls, error))) from None
+
+    @model_validator(mode="after")
+    def _ports_differ(self) -> Self:
+        if self.port == self.health_port:
+            raise ValueError(f"--port and --health-port are both {self.port}; give each its own")
+        return self
+
+
+def option(name: str) -> str:
+    """The command line's spelling of a setting."""
+    return f"--{name.replace('_', '-')}"
+
+
+def variable(name: str) -> str:
+    """The environment's spelling of a setting."""
+    return f"{ENVIRONMENT_PREFIX}{name.upper()}"
+
+
+def _problems(model: type[BaseModel], error: ValidationError) -> list[str]:
+    return [_problem(model, item) for item in error.errors()]
+
+
+def _problem(model: type[BaseModel], item: "ErrorDetails") -> str:
+    message = item["msg"]
+    if not item["loc"]:  # the model's own validators name the options themselves
+        return message.removeprefix("Value error, ")
+    name = str(item["loc"][0])
+    field = model.model_fields.get(name)
+    said = f"{message[:1].lower()}{message[1:]}"
+    if item["type"] != "missing":
+        said = f"{str(item['input'])!r}: {said}"
+    wanted = f"; it is {field.description}" if field else "; there is no such setting"
+    return f"{option(name)} ({variable(name)}): {said}{wanted}"
