@@ -1,0 +1,253 @@
+"""The API server, through the official client: raw dicts in and out, and a list and watch that never gives up.
+
+The client's typed models drop the fields that they don't know and refuse replies that lack others, so its models are
+not used: only its configuration, authentication and connections.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+from socket import SOCK_STREAM
+from typing import Any, Final, NoReturn, Protocol, Self
+from urllib.parse import urlsplit
+
+import orjson
+from kubernetes.aio import config as loading
+from kubernetes.aio.client import ApiClient, Configuration
+
+from rightarch.errors import RightarchError, SettingsError
+from rightarch.logs import fields
+
+NODES: Final = "/api/v1/nodes"
+
+PAGE: Final = 500
+"""Objects per page of a list."""
+LIST_SECONDS: Final = 60
+WATCH_SECONDS: Final = 270
+"""How long the API server is asked to keep a watch open; it is then resumed where it ended."""
+FIRST_PAUSE: Final = 0.25
+LONGEST_PAUSE: Final = 10.0
+SHORTEST_WATCH: Final = 1.0
+"""Seconds to wait after a watch that ended without an event, so that an API server that ends all is not hammered."""
+
+_AS: Final = "application/json;as={};g=meta.k8s.io;v=v1"
+_METADATA_LIST: Final = _AS.format("PartialObjectMetadataList")
+_METADATA: Final = _AS.format("PartialObjectMetadata")
+
+log = logging.getLogger(__name__)
+
+Object = Mapping[str, Any]
+
+
+class ClusterError(RightarchError):
+    """The API server refused a request, or ended a watch with an error.
+
+    Attributes:
+        status: the HTTP status; 410 where a resourceVersion is too old to go on from.
+    """
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(f"the API server answered {status}: {message}")
+        self.status = status
+
+
+class Store(Protocol):
+    """What takes the objects that ``follow`` sees."""
+
+    def replace(self, objects: list[Object]) -> None:
+        """Take a complete list in place of all that was known."""
+
+    def put(self, node: Object, /) -> None:
+        """Take an object that is new or has changed."""
+
+    def remove(self, node: Object, /) -> None:
+        """Forget an object that is gone."""
+
+
+class Cluster:
+    """One API server; make one by ``connect``, end it by ``aclose``."""
+
+    def __init__(self, client: ApiClient) -> None:
+        self._client = client
+
+    @classmethod
+    async def connect(cls, kubeconfig: Path | None) -> Self:
+        """Prepare to talk to the API server; no request is made.
+
+        Args:
+            kubeconfig: whose current context is taken; None for the account of the pod that this process runs in.
+
+        Raises:
+            SettingsError: the kubeconfig can't be used, or there is no such account.
+        """
+        configuration = Configuration()
+        try:
+            if kubeconfig is None:
+                loading.load_incluster_config(configuration)  # type: ignore[no-untyped-call] # the client's own gap
+            else:
+                await loading.load_kube_config(  # type: ignore[no-untyped-call] # likewise
+                    str(kubeconfig), client_configuration=configuration, persist_config=False
+                )
+            client = ApiClient(configuration)
+        except (loading.ConfigException, OSError, ValueError) as error:
+            raise SettingsError(_unusable(kubeconfig, error)) from error
+        client.user_agent = f"rightarch/{version('rightarch')}"
+        return cls(client)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.close()  # type: ignore[no-untyped-call] # likewise
+
+    async def endpoints(self) -> frozenset[tuple[str, int]]:
+        """The IP addresses and ports at which the API server is reached; none while its name does not resolve."""
+        url = urlsplit(self._client.configuration.host)
+        port = url.port or (443 if url.scheme == "https" else 80)
+        try:
+            found = await asyncio.get_running_loop().getaddrinfo(url.hostname, port, type=SOCK_STREAM)
+        except OSError:
+            return frozenset()
+        return frozenset((str(address[4][0]), port) for address in found)
+
+    async def list_metadata(self, path: str) -> tuple[list[Object], str]:
+        """All objects of a collection, with their metadata alone, read in pages; and the list's resourceVersion.
+
+        Raises:
+            ClusterError: what the API server answered.
+        """
+        objects: list[Object] = []
+        query = {"limit": PAGE}
+        while True:
+            page = await self._get(path, query)
+            objects += map(_without_managers, page["items"])
+            token = page["metadata"].get("continue")
+            if not token:
+                return objects, page["metadata"]["resourceVersion"]
+            query = {"limit": PAGE, "continue": token}
+
+    async def watch_metadata(self, path: str, resource_version: str) -> AsyncGenerator[tuple[str, Object], None]:
+        """The changes of a collection since a resourceVersion, as (type, object with metadata alone).
+
+        Ends when the API server ends the watch, as it regularly does. Bookmarks are among the events.
+
+        Raises:
+            ClusterError: with status 410 where the collection must be listed again.
+        """
+        query = {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": resource_version,
+            "timeoutSeconds": WATCH_SECONDS,
+        }
+        async with self._request(path, query, _METADATA, WATCH_SECONDS + 15) as response:
+            async for line in response.content:
+                event = orjson.loads(line)
+                if event["type"] == "ERROR":
+                    raise ClusterError(event["object"].get("code", 500), event["object"].get("message", ""))
+                yield event["type"], event["object"]
+
+    async def _get(self, path: str, query: Mapping[str, object]) -> Any:  # noqa: ANN401 - JSON
+        async with self._request(path, query, _METADATA_LIST, LIST_SECONDS) as response:
+            return orjson.loads(await response.read())
+
+    @asynccontextmanager
+    async def _request(self, path: str, query: Mapping[str, object], accept: str, seconds: float) -> AsyncIterator[Any]:
+        """The raw response of a GET whose status is 200; ``seconds`` bounds it as a whole."""
+        parts = await self._client.param_serialize(
+            "GET",
+            path,
+            query_params=list(query.items()),
+            header_params={"Accept": accept},
+            auth_settings=["BearerToken"],
+        )
+        response = (await self._client.call_api(*parts, _request_timeout=seconds)).response
+        async with response:
+            if response.status != 200:
+                raise ClusterError(response.status, _message(await response.content.read(4096)))
+            yield response
+
+
+async def follow(cluster: Cluster, path: str, store: Store, failed: Callable[[], None]) -> NoReturn:
+    """Keep a store equal to a collection, for ever: list once, watch, list again only where the watch can't go on.
+
+    While the API server is away the store keeps what it has, and it is asked again with growing pauses.
+
+    Args:
+        cluster: whose collection.
+        path: the collection, such as ``NODES``.
+        store: what is kept.
+        failed: called at each failure, to count them.
+    """
+    following = _Following(cluster, path, store)
+    pause = FIRST_PAUSE
+    while True:
+        seen = following.events
+        try:
+            await following.step()
+            await asyncio.sleep(0 if following.events > seen else SHORTEST_WATCH)
+        except Exception as error:  # noqa: BLE001 - whatever ends a connection, and whatever the client makes of it
+            failed()
+            following.forgive(error)
+            pause = FIRST_PAUSE if following.events > seen else min(pause * 2, LONGEST_PAUSE)
+            log.warning("lost sight of a collection", extra=fields(path=path, error=_text(error), pause=pause))
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, no secret
+
+
+class _Following:
+    """The state of one ``follow``: where the watch would go on, and how much was seen."""
+
+    def __init__(self, cluster: Cluster, path: str, store: Store) -> None:
+        self._cluster, self._path, self._store = cluster, path, store
+        self._resource_version: str | None = None
+        self.events = 0
+
+    async def step(self) -> None:
+        """List if there is nothing to go on from, then watch until the watch ends."""
+        if self._resource_version is None:
+            objects, self._resource_version = await self._cluster.list_metadata(self._path)
+            self._store.replace(objects)
+            self.events += 1
+            log.info("listed a collection", extra=fields(path=self._path, objects=len(objects)))
+        async with aclosing(self._cluster.watch_metadata(self._path, self._resource_version)) as events:
+            async for kind, changed in events:
+                self._take(kind, changed)
+
+    def forgive(self, error: Exception) -> None:
+        """A lost connection is resumed; after a refusal, or what could not be read, everything is listed again."""
+        if isinstance(error, ClusterError | KeyError | TypeError | ValueError):
+            self._resource_version = None
+
+    def _take(self, kind: str, changed: Object) -> None:
+        self.events += 1
+        if kind == "DELETED":
+            self._store.remove(changed)
+        elif kind != "BOOKMARK":
+            self._store.put(changed)
+        self._resource_version = changed["metadata"]["resourceVersion"]
+
+
+def _without_managers(thing: Object) -> Object:
+    """The object's metadata without managedFields, which is the most of it."""
+    metadata = {key: value for key, value in thing["metadata"].items() if key != "managedFields"}
+    return {"metadata": metadata}
+
+
+def _message(body: bytes) -> str:
+    """What a Status says, as far as one can be read."""
+    try:
+        return str(orjson.loads(body)["message"])
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return "no reason was given"
+
+
+def _text(error: Exception) -> str:
+    return str(error) or type(error).__name__
+
+
+def _unusable(kubeconfig: Path | None, error: Exception) -> str:
+    if kubeconfig is None:
+        return f"no --kubeconfig is given and this is no pod of a cluster ({error}); name a kubeconfig"
+    return f"--kubeconfig {kubeconfig}: {error}; name a kubeconfig with a usable current context"
