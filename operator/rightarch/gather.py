@@ -1,0 +1,102 @@
+"""Gathering: from a pod to all that a decision about it depends on, under one deadline.
+
+What is known already is taken from memory, at once and beside whatever else is going on; only images that nothing is
+known of are waited for, all at the same time. Failures come out as data.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Final
+
+from rightarch import pod as pods
+from rightarch.capacity import Capacity
+from rightarch.errors import ImageError, InvalidReference
+from rightarch.placement import Failure, Input
+from rightarch.platforms import ImagePlatforms
+from rightarch.pod import Pod
+from rightarch.reasons import Reason
+from rightarch.reference import Reference
+from rightarch.registry import Registry
+from rightarch.registry.keychain import Keychain
+
+MAX_LOOKUPS: Final = 64
+"""Images of one pod that are looked up at the same time: its author must not make us ask for thousands."""
+_MAX_MEMOISED: Final = 512
+
+Outcome = ImagePlatforms | Failure
+
+
+async def gather(pod: Pod, capacity: Capacity, registry: Registry, keychain: Keychain, seconds: float) -> Input:
+    """All that a decision about a pod depends on.
+
+    Args:
+        pod: the raw pod.
+        capacity: what the nodes of the cluster have.
+        registry: the memory and the look-ups of images.
+        keychain: the credentials that this pod's images are read with.
+        seconds: how long to wait for images that are not known. A pod whose images are known is never suspended.
+
+    Returns:
+        An Input with an outcome for every image. A look-up that does not end in time goes on without us.
+    """
+    references = {name: parse(name) for name in pods.image_names(pod)}
+    images = {name: _known(reference, registry, keychain) for name, reference in references.items()}
+    unknown = [name for name, outcome in images.items() if outcome is None]
+    if unknown:
+        wanted = {name: reference for name in unknown if isinstance(reference := references[name], Reference)}
+        images |= await _look_up(wanted, registry, keychain, seconds)
+    return Input(pod, {name: outcome for name, outcome in images.items() if outcome is not None}, capacity)
+
+
+def parse(name: str) -> Reference | Failure:
+    """The reference that an image's name stands for, or why it stands for none. Remembered for the common ones."""
+    return _memoised(name) if len(name) <= _MAX_MEMOISED else _parse(name)
+
+
+def _parse(name: str) -> Reference | Failure:
+    try:
+        return Reference.parse(name)
+    except InvalidReference as error:
+        return _failure(error)
+
+
+_memoised = lru_cache(maxsize=4096)(_parse)
+
+
+def _known(reference: Reference | Failure, registry: Registry, keychain: Keychain) -> Outcome | None:
+    """What memory says of an image, if anything."""
+    if isinstance(reference, Failure):
+        return reference
+    found = registry.known(reference, keychain)
+    return _failure(found) if isinstance(found, ImageError) else found
+
+
+async def _look_up(
+    wanted: Mapping[str, Reference], registry: Registry, keychain: Keychain, seconds: float
+) -> dict[str, Outcome]:
+    names = list(wanted)
+    asked, left = names[:MAX_LOOKUPS], names[MAX_LOOKUPS:]
+    waits = (_wait(wanted[name], registry, keychain, seconds) for name in asked)
+    outcomes: Sequence[Outcome] = await asyncio.gather(*waits)
+    return dict(zip(asked, outcomes, strict=True)) | dict.fromkeys(left, _TOO_MANY)
+
+
+async def _wait(reference: Reference, registry: Registry, keychain: Keychain, seconds: float) -> Outcome:
+    """One image, waited for until the deadline; the shared look-up behind it is not cancelled."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await registry.platforms(reference, keychain)
+    except TimeoutError:
+        return Failure(Reason.TIMED_OUT, f"its registry did not answer within {seconds:.3g} s; the look-up goes on")
+    except ImageError as error:
+        return _failure(error)
+
+
+def _failure(error: ImageError) -> Failure:
+    return Failure(error.reason, str(error))
+
+
+_TOO_MANY: Final = Failure(
+    Reason.LOOKUP_LIMIT, f"the pod has more than {MAX_LOOKUPS} images that are not known; the others come first"
+)
