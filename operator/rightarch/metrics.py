@@ -1,0 +1,101 @@
+"""Metrics, in the format that Prometheus scrapes.
+
+Labels are bounded: reasons, outcomes and platforms, never a host or an image that a pod's author chose.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib.metadata import version
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, Info, ProcessCollector, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from rightarch.reasons import Reason
+
+CONTENT_TYPE: Final = b"text/plain; version=0.0.4; charset=utf-8"
+IGNORED: Final = "Ignored"
+"""The reason that stands for reviews of what Rightarch has nothing to say about."""
+FAILED: Final = "Error"
+"""The reason that stands for pods on which Rightarch itself failed, admitted unchanged."""
+
+Family = GaugeMetricFamily | CounterMetricFamily
+Values = Callable[[], Mapping[tuple[str, ...], float]]
+"""Tells a metric's values, by the values of its labels."""
+
+_SECONDS: Final = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0)
+
+
+class Metrics:
+    """All metrics of one process, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        Info("rightarch_build", "The version that runs.", registry=self.registry).info(
+            {"version": version("rightarch")}
+        )
+        admissions = Counter(
+            "rightarch_admissions",
+            "Reviews answered, by the Reason of the decision.",
+            ["reason"],
+            registry=self.registry,
+        )
+        self._admissions = {reason: admissions.labels(reason) for reason in (*map(str, Reason), IGNORED, FAILED)}
+        self._seconds = Histogram(
+            "rightarch_admission_duration_seconds",
+            "From the arrival of a review's head to its answer.",
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self._refused = Counter(
+            "rightarch_reviews_refused", "Requests that are no readable review.", ["status"], registry=self.registry
+        )
+        self._watch_failures = Counter(
+            "rightarch_watch_failures", "Times that the watch of Nodes broke off.", registry=self.registry
+        )
+        self.watch_failed: Callable[[], None] = self._watch_failures.inc
+        self.errors = Counter(
+            "rightarch_admission_errors",
+            "Pods admitted unchanged because Rightarch failed; each has a traceback in the log.",
+            registry=self.registry,
+        )
+
+    def admitted(self, reason: str, seconds: float) -> None:
+        """Count a review that was answered."""
+        self._admissions[reason].inc()
+        self._seconds.observe(seconds)
+
+    def refused(self, status: int) -> None:
+        """Count a request that is no readable review."""
+        self._refused.labels(str(status)).inc()
+
+    def gauge(self, name: str, meaning: str, labels: Sequence[str], values: Values) -> None:
+        """Show values that go up and down, as a function tells them whenever somebody scrapes."""
+        self.registry.register(_Told(lambda: GaugeMetricFamily(name, meaning, labels=labels), values))
+
+    def counter(self, name: str, meaning: str, labels: Sequence[str], values: Values) -> None:
+        """Show values that somebody else counts, as a function tells them whenever somebody scrapes."""
+        self.registry.register(_Told(lambda: CounterMetricFamily(name, meaning, labels=labels), values))
+
+    def exposition(self) -> bytes:
+        """All metrics as text."""
+        return generate_latest(self.registry)
+
+
+class _Told(Collector):
+    """A metric whose values live elsewhere."""
+
+    def __init__(self, family: Callable[[], Family], values: Values) -> None:
+        self._family, self._values = family, values
+
+    def describe(self) -> Iterable[Metric]:
+        """The metric without values: they may not be there yet when it is registered."""
+        yield self._family()
+
+    def collect(self) -> Iterable[Metric]:
+        """The values of this moment."""
+        family = self._family()
+        for labels, value in self._values().items():
+            family.add_metric(labels, value)
+        yield family

@@ -1,0 +1,142 @@
+"""AdmissionReviews: what the API server asks, and how it is answered.
+
+Pure. Source: ``admission.k8s.io/v1`` of the Kubernetes API, and its documentation of dynamic admission control.
+"""
+
+import re
+from base64 import b64encode
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from rightarch.errors import RightarchError
+from rightarch.pod import Pod
+
+API_VERSION: Final = "admission.k8s.io/v1"
+KIND: Final = "AdmissionReview"
+MAX_WARNING: Final = 256
+"""Characters of one warning that the API server shows for sure."""
+MAX_WARNINGS: Final = 4096
+"""Bytes that it shows of all warnings of a response."""
+
+_DURATION: Final = re.compile(r"(\d+(?:\.\d*)?)(h|ms|m|s|us|µs|ns)", re.ASCII)
+_UNITS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+
+
+class Refused(RightarchError):
+    """A request that is not answered with a review.
+
+    Attributes:
+        status: the HTTP status of the answer; the error's text is its body.
+    """
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """A question of the API server.
+
+    Attributes:
+        uid: which the answer repeats.
+        pod: the pod that is about to be created; None where something else happens, which is none of our business.
+        namespace: where.
+        name: its name, or the one it is generated from.
+        dry_run: whether nothing is going to be stored: the answer is the same, and nothing else may be done.
+    """
+
+    uid: str
+    pod: Pod | None
+    namespace: str
+    name: str
+    dry_run: bool
+
+
+def read(body: bytes) -> Review:
+    """Read an AdmissionReview.
+
+    Raises:
+        Refused: with status 400 and what is wrong.
+    """
+    review = _object(_parse(body), "the body")
+    if review.get("apiVersion") != API_VERSION or review.get("kind") != KIND:
+        raise Refused(400, f"the body is not an {KIND} of {API_VERSION}")
+    request = _object(review.get("request"), "request")
+    uid = request.get("uid")
+    if not isinstance(uid, str) or not uid:
+        raise Refused(400, "request.uid is missing")
+    pod = _pod(request)
+    namespace = str(request.get("namespace") or "")
+    return Review(uid, pod, namespace, _name(request, pod), bool(request.get("dryRun")))
+
+
+def allow(uid: str, patch: Iterable[Mapping[str, Any]] = (), warnings: Iterable[str] = ()) -> bytes:
+    """The answer that admits: with a JSON Patch (RFC 6902) if there is one, and what its creator should be told."""
+    response: dict[str, Any] = {"uid": uid, "allowed": True}
+    if patch := list(patch):
+        response["patchType"] = "JSONPatch"
+        response["patch"] = b64encode(orjson.dumps(patch)).decode()
+    if said := _fitted(warnings):
+        response["warnings"] = said
+    return orjson.dumps({"apiVersion": API_VERSION, "kind": KIND, "response": response})
+
+
+def seconds(duration: str) -> float | None:
+    """The seconds of a duration as Go writes it (``5s``, ``1m30s``, ``500ms``), or None if it is none."""
+    parts = _DURATION.findall(duration)
+    if not parts or "".join(map("".join, parts)) != duration:
+        return None
+    return sum(float(number) * _UNITS[unit] for number, unit in parts)
+
+
+def _parse(body: bytes) -> object:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Refused(400, f"the body is not JSON: {error.msg} at position {error.pos}") from None
+
+
+def _pod(request: Mapping[str, Any]) -> Pod | None:
+    """The pod whose creation is asked about; a rule that matches more may send other things, which pass."""
+    kind = _object(request.get("kind"), "request.kind")
+    is_pod = (kind.get("group"), kind.get("version"), kind.get("kind")) == ("", "v1", "Pod")
+    if request.get("operation") != "CREATE" or request.get("subResource") or not is_pod:
+        return None
+    pod = _object(request.get("object"), "request.object")
+    if pod.get("kind") != "Pod" or pod.get("apiVersion") != "v1":
+        raise Refused(400, "request.object is not a Pod of v1, as request.kind says")
+    _object(pod.get("metadata"), "request.object.metadata")
+    _object(pod.get("spec"), "request.object.spec")
+    return pod
+
+
+def _name(request: Mapping[str, Any], pod: Pod | None) -> str:
+    metadata = pod["metadata"] if pod else {}
+    return str(request.get("name") or metadata.get("name") or metadata.get("generateName") or "")
+
+
+def _object(value: object, what: str) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise Refused(400, f"{what} is not a JSON object")
+    return value
+
+
+def _fitted(warnings: Iterable[str]) -> list[str]:
+    """Warnings that the API server passes on: printable, each cut to its limit, as many as fit."""
+    fitted, left = [], MAX_WARNINGS
+    for warning in map(_printable, warnings):
+        left -= len(warning.encode())
+        if left < 0:
+            break
+        fitted.append(warning)
+    return fitted
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        text = "".join(char if char.isprintable() else "?" for char in text)
+    return text if len(text) <= MAX_WARNING else f"{text[: MAX_WARNING - 1]}…"
