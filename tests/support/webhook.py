@@ -1,0 +1,151 @@
+"""Rightarch's webhook as tests, demo and benchmarks run it: a process, and its registration at an API server."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import httpx
+
+from tests.controlplane import CertificateAuthority, Process, free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NAME = "rightarch"
+PATH = "/mutate/pods"
+COMMAND = Path(sys.executable).with_name("rightarch")
+
+
+def configuration(
+    url: str, ca: Path, *, name: str = NAME, excluded: Sequence[str] = ("kube-system",), timeout: int = 5
+) -> dict[str, Any]:
+    """The MutatingWebhookConfiguration that registers Rightarch.
+
+    Args:
+        url: where the API server sends reviews, https://127.0.0.1:PORT/mutate/pods.
+        ca: the certificate of the authority that signed the webhook's own.
+        name: of the object.
+        excluded: namespaces whose pods are never sent.
+        timeout: seconds that the API server waits.
+    """
+    webhook = {
+        "name": "pods.rightarch.dev",
+        "clientConfig": {"url": url, "caBundle": base64.b64encode(ca.read_bytes()).decode()},
+        "rules": [
+            {"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "scope": "*"}
+        ],
+        "admissionReviewVersions": ["v1"],
+        "failurePolicy": "Ignore",
+        "matchPolicy": "Equivalent",
+        "reinvocationPolicy": "IfNeeded",
+        "sideEffects": "NoneOnDryRun",
+        "timeoutSeconds": timeout,
+        "objectSelector": {},
+        "namespaceSelector": {
+            "matchExpressions": [{"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": list(excluded)}]
+        },
+        "matchConditions": [
+            {"name": "not-bound", "expression": "!has(object.spec.nodeName) || object.spec.nodeName == ''"},
+            {
+                "name": "not-a-mirror-pod",
+                "expression": "!has(object.metadata.annotations) || "
+                "!('kubernetes.io/config.mirror' in object.metadata.annotations)",
+            },
+        ],
+    }
+    return {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "MutatingWebhookConfiguration",
+        "metadata": {"name": name},
+        "webhooks": [webhook],
+    }
+
+
+class WebhookServer:
+    """Runs ``rightarch webhook`` on loopback as a context manager; ready when it has listed the Nodes.
+
+    Args:
+        kubeconfig: of the API server whose Nodes it watches.
+        folder: where its certificate and log go; a temporary one if not given.
+        registry_ca: certificate of the authority that signed the test registry's.
+        options: further options of the command.
+        log_level: of the process.
+    """
+
+    def __init__(
+        self,
+        kubeconfig: Path,
+        *,
+        folder: Path | None = None,
+        registry_ca: Path | None = None,
+        options: Sequence[str] = (),
+        log_level: str = "info",
+    ) -> None:
+        self.port = free_port()
+        self.health_port = free_port()
+        self._cleaning = contextlib.ExitStack()
+        self.folder = folder or Path(self._cleaning.enter_context(tempfile.TemporaryDirectory(prefix="rightarch-")))
+        self.ca, certificate, key = self._certificates()
+        trust = [f"--registry-ca-file={registry_ca}"] if registry_ca else []
+        command = [
+            COMMAND,
+            "webhook",
+            "--address=127.0.0.1",
+            f"--port={self.port}",
+            f"--health-port={self.health_port}",
+            f"--cert-file={certificate}",
+            f"--key-file={key}",
+            f"--kubeconfig={kubeconfig}",
+            f"--log-level={log_level}",
+            "--allow-loopback-registries",
+            "--drain-seconds=0",  # nobody is balanced away; those who test the draining give another value
+            *trust,
+            *options,
+        ]
+        self.process = Process(
+            "rightarch webhook", command, log=self.folder / "webhook.log", ready=f"{self.health}/readyz"
+        )
+
+    def __enter__(self) -> Self:
+        with self._cleaning:  # what a failed start leaves
+            self.process.__enter__()
+            self._cleaning = self._cleaning.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._cleaning:
+            self.process.stop()
+
+    @property
+    def url(self) -> str:
+        """Where reviews of pods go."""
+        return f"https://127.0.0.1:{self.port}{PATH}"
+
+    @property
+    def health(self) -> str:
+        """The base address of health and metrics."""
+        return f"http://127.0.0.1:{self.health_port}"
+
+    def configuration(self, **parts: Any) -> dict[str, Any]:  # noqa: ANN401 - those of the function of that name
+        """The MutatingWebhookConfiguration that sends pods here."""
+        return configuration(self.url, self.ca, **parts)
+
+    def log(self) -> str:
+        """All that it logged so far."""
+        return self.process.log.read_text()
+
+    def metrics(self) -> dict[str, float]:
+        """Its metrics, by name with labels as they are exposed."""
+        text = httpx.get(f"{self.health}/metrics", trust_env=False).raise_for_status().text
+        lines = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
+        return {name: float(value) for name, _, value in lines}
+
+    def _certificates(self) -> tuple[Path, Path, Path]:
+        authority = CertificateAuthority(self.folder / "webhook-pki")
+        certificate, key = authority.issue("rightarch-webhook", sans=["127.0.0.1", "localhost"])
+        return authority.certificate, certificate, key
