@@ -24,6 +24,7 @@ DEFAULT_OS: Final = "linux"
 _MAX_ANNOTATIONS: Final = 256 * 1024
 """Bytes that the API server lets all annotations of an object have: ours must never be what exceeds it."""
 _MAX_ANNOTATION: Final = 8 * 1024
+_MAX_MESSAGE: Final = 1000
 _MAX_PLATFORMS: Final = 16
 
 Patch = list[dict[str, Any]]
@@ -177,12 +178,14 @@ def _constrain(facts: _Facts) -> Decision:
 
 def _no_common(known: Mapping[str, ImagePlatforms], os: str) -> str:
     each = "; ".join(f"{_cut(name)} has {_listed(map(str, image.platforms))}" for name, image in known.items())
-    return f"no architecture is supported by all images under {os}: {each}"
+    return _cut(f"no architecture is supported by all images under {os}: {each}", _MAX_MESSAGE)
 
 
 def _conflict(common: frozenset[str], os: str, own: Constraints) -> str:
     said = own.describe() or "no term that a node can match"
-    return f"its images run on {_listed(common)} ({os}), and its own constraints admit none of that: {said}"
+    return _cut(
+        f"its images run on {_listed(common)} ({os}), and its own constraints admit none of that: {said}", _MAX_MESSAGE
+    )
 
 
 def _unknown(failures: Mapping[str, Failure]) -> tuple[Reason, str]:

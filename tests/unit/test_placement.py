@@ -1,0 +1,112 @@
+"""Placement where tables and random pods do not reach: bounds, records, and operations letter for letter."""
+
+from typing import Any
+
+import orjson
+
+from rightarch.placement import KEY, Failure, Input, apply, decide
+from rightarch.platforms import ImagePlatforms, Platform
+from rightarch.reasons import Reason
+from tests.support.json_patch import patched
+
+BOTH = ImagePlatforms("sha256:0", (Platform("linux", "amd64"), Platform("linux", "arm64")), indexed=True)
+AMD64 = ImagePlatforms("sha256:1", (Platform("linux", "amd64"),), indexed=False)
+
+
+def pod(spec: dict[str, Any] | None = None, **metadata: dict[str, str]) -> dict[str, Any]:
+    """A pod of one container."""
+    return {"metadata": metadata, "spec": {"containers": [{"name": "c", "image": "app"}], **(spec or {})}}
+
+
+def operations(of: dict[str, Any], image: ImagePlatforms | Failure = AMD64) -> list[dict[str, Any]]:
+    """The patch of a pod whose one image is given."""
+    return apply(decide(Input(of, {"app": image})), of)
+
+
+def test_a_bare_pod_gets_three_operations() -> None:
+    """Affinity, label and annotation are added; nothing else is named."""
+    assert [(each["op"], each["path"]) for each in operations(pod())] == [
+        ("add", "/spec/affinity"),
+        ("add", "/metadata/labels"),
+        ("add", "/metadata/annotations"),
+    ]
+
+
+def test_neighbours_are_not_touched() -> None:
+    """Beside other affinity, labels and annotations the paths are the deepest that do."""
+    preferred: dict[str, Any] = {"preferredDuringSchedulingIgnoredDuringExecution": []}
+    full = pod({"affinity": {"podAffinity": {}, "nodeAffinity": preferred}}, labels={"a": "b"}, annotations={"c": "d"})
+    assert [each["path"] for each in operations(full)] == [
+        "/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution",
+        "/metadata/labels/rightarch.dev~1decision",
+        "/metadata/annotations/rightarch.dev~1decision",
+    ]
+
+
+def test_the_annotation_says_why() -> None:
+    """Reason, message, operating system, architectures, platforms per image, and what was written, as compact JSON."""
+    after = patched(pod(), operations(pod(), BOTH))
+    assert after["metadata"]["annotations"][KEY] == (
+        '{"reason":"Constrained","message":"its images run on amd64, arm64 (linux)","os":"linux",'
+        '"architectures":["amd64","arm64"],"images":{"app":["linux/amd64","linux/arm64"]},'
+        '"wrote":{"created":true,"terms":{"0":[["kubernetes.io/arch","amd64","arm64"]]}}}'
+    )
+
+
+def test_the_annotation_names_the_cause_of_a_failure() -> None:
+    """Per image that is not known, the Reason."""
+    failed = Failure(Reason.RATE_LIMITED, "ask again later")
+    record = orjson.loads(patched(pod(), operations(pod(), failed))["metadata"]["annotations"][KEY])
+    assert record["reason"] == "Unresolved"
+    assert record["images"] == {"app": "RateLimited"}
+
+
+def test_annotations_never_exceed_what_the_api_server_takes() -> None:
+    """A pod whose own annotations leave no room gets label and affinity, and is not refused for our record."""
+    full = pod(annotations={"notes": "x" * (256 * 1024 - len("notes") - 100)})
+    assert [each["path"] for each in operations(full)] == ["/spec/affinity", "/metadata/labels"]
+
+
+def test_the_record_of_hundreds_of_images_stays_small() -> None:
+    """Pod authors choose how many images and how long their names are; the record keeps what matters."""
+    names = [f"registry.example/{'x' * 200}/{index}" for index in range(300)]
+    many = {"metadata": {}, "spec": {"containers": [{"image": name} for name in names]}}
+    odd = dict.fromkeys(names[1:], AMD64) | {names[0]: ImagePlatforms("sha256:2", (Platform("linux", "s390x"),), False)}
+    for images, reason in ((dict.fromkeys(names, AMD64), "Constrained"), (odd, "NoCommonArchitecture")):
+        text = patched(many, apply(decide(Input(many, images)), many))["metadata"]["annotations"][KEY]
+        assert orjson.loads(text)["reason"] == reason
+        assert len(text) < 2000
+
+
+def test_a_user_s_own_equal_expression_in_another_term_is_never_widened() -> None:
+    """The record names terms: what the user wrote alike elsewhere stays."""
+    expression = {"key": "kubernetes.io/arch", "operator": "In", "values": ["amd64"]}
+    zone = {"key": "zone", "operator": "In", "values": ["a"]}
+    terms = [{"matchExpressions": [expression]}, {"matchExpressions": [zone]}]
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
+    before = pod({"affinity": {"nodeAffinity": required}})
+    once = patched(before, operations(before))
+    twice = patched(once, operations(once, BOTH))
+    affinity = twice["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    assert affinity["nodeSelectorTerms"] == [
+        {"matchExpressions": [expression]},
+        {"matchExpressions": [zone, {**expression, "values": ["amd64", "arm64"]}]},
+    ]
+
+
+def test_another_webhook_s_expression_behind_ours_stays() -> None:
+    """What others wrote into our term between two calls is the pod's own from then on."""
+    once = patched(pod(), operations(pod(), BOTH))
+    terms = once["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    theirs = {"key": "disk", "operator": "Exists"}
+    terms["nodeSelectorTerms"][0]["matchExpressions"].append(theirs)
+    twice = patched(once, operations(once, AMD64))
+    affinity = twice["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    assert affinity["nodeSelectorTerms"] == [
+        {"matchExpressions": [theirs, {"key": "kubernetes.io/arch", "operator": "In", "values": ["amd64"]}]}
+    ]
+
+
+def test_a_mirror_pod_is_not_even_labelled() -> None:
+    """It must stay what its kubelet wrote."""
+    assert operations(pod(annotations={"kubernetes.io/config.mirror": "x"})) == []
