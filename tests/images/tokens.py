@@ -22,8 +22,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Mapping
     from pathlib import Path
+    from socketserver import BaseServer
 
     from tests.controlplane import CertificateAuthority
 
@@ -140,9 +142,11 @@ class TokenServer:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    def __init__(self, tokens: TokenServer, *arguments: Any) -> None:
+    def __init__(
+        self, tokens: TokenServer, request: socket.socket, client: tuple[str, int], server: BaseServer
+    ) -> None:
         self.tokens = tokens  # first: the base class serves the request while it is constructed
-        super().__init__(*arguments)
+        super().__init__(request, client, server)
 
     def do_GET(self) -> None:
         """Answer a request for a token."""
