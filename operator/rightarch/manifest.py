@@ -9,7 +9,6 @@ schema 2, BuildKit's attestation storage.
 
 import hashlib
 from base64 import b64decode
-from binascii import Error as Base64Error
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -155,7 +154,7 @@ def _entries(content: Mapping[str, Any]) -> list[Descriptor]:
 def _is_index(content: Mapping[str, Any], content_type: str) -> bool:
     """Tell an index from a manifest, refusing documents that could be read as both."""
     served = content_type.partition(";")[0].strip().lower()
-    stated = content.get("mediaType") or served
+    stated = _text(content, "mediaType") or served
     kinds = INDEXES | MANIFESTS
     if served in kinds and stated in kinds and served != stated:
         raise _malformed("its Content-Type and its mediaType differ")
@@ -191,7 +190,7 @@ def _data(entry: Mapping[str, Any]) -> bytes | None:
     """Content that a descriptor carries in itself."""
     try:
         return b64decode(_text(entry, "data"), validate=True) or None
-    except Base64Error:
+    except ValueError:  # also what it raises for characters that are not ASCII
         raise _malformed("the data of a descriptor is not base64") from None
 
 
