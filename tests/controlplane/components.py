@@ -169,5 +169,16 @@ COMPONENTS = {
             below=(0, 9, 0),
             stamps=("sigs.k8s.io/kwok/pkg/consts.Version",),
         ),
+        Component(
+            name="helm",
+            group="helm",
+            module="helm.sh/helm/v4",
+            package="cmd/helm",
+            seconds=65,
+            first=(4, 2, 0),
+            below=(5, 0, 0),
+            stamps=("helm.sh/helm/v4/internal/version.version",),
+            version_arguments=("version", "--short"),
+        ),
     ]
 }
