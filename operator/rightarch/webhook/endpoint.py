@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from functools import lru_cache
 from time import monotonic
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qs
@@ -86,35 +87,43 @@ def _check_headers(headers: list[tuple[bytes, bytes]]) -> None:
 
 
 async def _body(receive: Receive) -> bytes:
+    """The whole body. What arrives in one piece, as most do, is not timed: a timer costs as much as reading it."""
+    first, more = await _part(receive)
+    if not more:
+        return first
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            return await _received(receive)
+            return await _rest(first, receive)
     except TimeoutError:
         raise Refused(408, f"the body did not arrive within {BODY_SECONDS:g} s") from None
 
 
-async def _received(receive: Receive) -> bytes:
-    parts, size = [], 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Refused(400, "the connection ended before the body did")
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
+async def _rest(first: bytes, receive: Receive) -> bytes:
+    parts, size, more = [first], len(first), True
+    while more:
+        part, more = await _part(receive)
+        parts.append(part)
+        size += len(part)
         if size > MAX_BODY:
             raise _too_large()
-        if not message.get("more_body"):
-            return b"".join(parts)
+    return b"".join(parts)
+
+
+async def _part(receive: Receive) -> tuple[bytes, bool]:
+    """The next piece of a body, and whether there are more."""
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise Refused(400, "the connection ended before the body did")
+    return message.get("body", b""), message.get("more_body", False)
 
 
 def _too_large() -> Refused:
     return Refused(413, f"a review has at most {MAX_BODY} bytes")
 
 
+@lru_cache(maxsize=16)
 def _budget(query: bytes, budget: float) -> float:
     """Seconds that may be waited: never past the API server's own deadline, which it states in the query."""
-    if not query:
-        return budget
     stated = parse_qs(query.decode("latin-1")).get("timeout", [""])[0]
     allowed = seconds(stated)
     return budget if allowed is None else max(0.0, min(budget, allowed - MARGIN))
