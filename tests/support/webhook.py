@@ -92,7 +92,7 @@ class WebhookServer:
         self.folder = folder or Path(self._cleaning.enter_context(tempfile.TemporaryDirectory(prefix="rightarch-")))
         self.ca, certificate, key = self._certificates()
         trust = [f"--registry-ca-file={registry_ca}"] if registry_ca else []
-        command = [
+        command: list[str | Path] = [
             COMMAND,
             "webhook",
             "--address=127.0.0.1",
