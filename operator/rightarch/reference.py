@@ -15,10 +15,12 @@ _DOCKER_HUB_HOST: Final = "registry-1.docker.io"
 _MAX_PATH: Final = 255
 _HEX_LENGTHS: Final = {"sha256": 64, "sha384": 96, "sha512": 128}
 
-_DOMAIN_PART = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
+_DOMAIN_PART = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
 _DOMAIN = re.compile(rf"(?:{_DOMAIN_PART}(?:\.{_DOMAIN_PART})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?", re.ASCII)
 _COMPONENT = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _PATH = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*", re.ASCII)
+_DOMAIN_JOINT = re.compile(r"(?:\.|-+|:)?", re.ASCII)
+_PATH_JOINT = re.compile(r"(?:/|\.|__?|-+)?", re.ASCII)
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", re.ASCII)
 _ALGORITHM = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*", re.ASCII)
 _HEX = re.compile(r"[0-9a-f]+", re.ASCII)
@@ -138,7 +140,7 @@ def _normalised(domain: str | None, path: str) -> tuple[str, str]:
 
 def _check_name(text: str, name: str, domain: str | None, path: str) -> None:
     if domain is not None and not _DOMAIN.fullmatch(domain):
-        raise InvalidReference(text, _mismatch(_DOMAIN, domain), "that is no registry host")
+        raise InvalidReference(text, _mismatch(_DOMAIN, _DOMAIN_JOINT, domain), "that is no registry host")
     start = len(name) - len(path)
     if not _PATH.fullmatch(path):
         problem = (
@@ -146,12 +148,16 @@ def _check_name(text: str, name: str, domain: str | None, path: str) -> None:
             if _PATH.fullmatch(path.lower())
             else "a repository has lower-case letters and digits, joined by '/', '.', '_', '__' or '-'"
         )
-        raise InvalidReference(text, start + _mismatch(_PATH, path), problem)
+        raise InvalidReference(text, start + _mismatch(_PATH, _PATH_JOINT, path), problem)
     if len(_normalised(domain, path)[1]) > _MAX_PATH:
         raise InvalidReference(text, start, f"a repository has at most {_MAX_PATH} characters")
 
 
-def _mismatch(pattern: re.Pattern[str], text: str) -> int:
-    """Index of the first character that the longest match from the start leaves over."""
+def _mismatch(pattern: re.Pattern[str], joint: re.Pattern[str], text: str) -> int:
+    """Index of the first character with which no text of the pattern begins: past the longest match and its joint."""
     match = pattern.match(text)
-    return match.end() if match else 0
+    if match is None:
+        return 0
+    end = match.end()
+    follows = None if ":" in text[:end] else joint.match(text, end)  # nothing joins on to a port or an IPv6 address
+    return follows.end() if follows else end
