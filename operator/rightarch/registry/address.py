@@ -6,6 +6,7 @@ it sees the very address that is connected to, given as a literal or resolved.
 """
 
 import socket
+from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any, Final
@@ -28,7 +29,10 @@ _NEVER: Final = {
 }
 _NETWORKS: Final = tuple((ip_network(text), kind) for kind, networks in _NEVER.items() for text in networks)
 _LOOPBACK: Final = "this machine itself"
-_NAT64: Final = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
+_NAT64: Final = IPv6Network("64:ff9b::/96")
+_LOCAL_NAT64: Final = IPv6Network("64:ff9b:1::/48")
+_LAYOUTS: Final[tuple[tuple[int, ...], ...]] = ((6, 7, 9, 10), (7, 9, 10, 11), (9, 10, 11, 12), (12, 13, 14, 15))
+"""Where the bytes of the IPv4 address are, behind prefixes of 48, 56, 64 and 96 bits (RFC 6052, section 2.2)."""
 _COMPATIBLE: Final = IPv6Network("::/96")
 
 
@@ -95,16 +99,22 @@ def forms(address: Address) -> list[Address]:
     """The address, and the IPv4 addresses that translators and tunnels would read out of it."""
     if isinstance(address, IPv4Address):
         return [address]
-    embedded: list[IPv4Address | None] = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
-    value = int(address)
-    low = IPv4Address(value & 0xFFFFFFFF)
-    if any(address in network for network in _NAT64):
-        embedded.append(low)
-    if address in _NAT64[1]:  # RFC 6052 writes the address around the bits 64 to 71 behind a /48 prefix
-        embedded.append(IPv4Address((value >> 64 & 0xFFFF) << 16 | value >> 40 & 0xFFFF))
-    if address in _COMPATIBLE and value > 1:  # "::" and "::1" are no IPv4 addresses
-        embedded.append(low)
+    embedded = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ()), *_translated(address)]
     return [address, *(each for each in embedded if each is not None)]
+
+
+def _translated(address: IPv6Address) -> Iterator[IPv4Address]:
+    """What NAT64 reads out of an address; the deprecated IPv4-compatible addresses have the same layout."""
+    if address in _LOCAL_NAT64:
+        layouts = _LAYOUTS
+    elif address in _NAT64 or address in _COMPATIBLE:
+        layouts = _LAYOUTS[-1:]
+    else:
+        return
+    for layout in layouts:
+        embedded = IPv4Address(bytes(address.packed[index] for index in layout))
+        if embedded.packed[0]:  # "::1" is no IPv4 address, and leading zeros are what other layouts leave
+            yield embedded
 
 
 def names_loopback(host: str) -> bool:
