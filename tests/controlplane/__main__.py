@@ -34,7 +34,7 @@ def provide_all() -> None:
     if missing:
         minutes = max(1, round(sum(component.seconds for component in missing) / 60))
         names = ", ".join(component.name for component in missing)
-        say(f"To be built, once: {names}; usually {minutes} min in all on 2 cores, 7 GiB of disk meanwhile")
+        say(f"To be built, once: {names}; usually {minutes} min in all on 2 cores, some GiB of disk meanwhile")
     with Workshop() as workshop:
         for component in missing:
             found[component.name] = workshop.provide(component)

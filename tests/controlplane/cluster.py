@@ -112,14 +112,7 @@ class ControlPlane:
         """
         for program in COMPONENTS if self._kwok else COMPONENTS[:-1]:
             binary(program)  # a build takes minutes: before any clock runs, and before there is anything to end
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                self._start()
-                break
-            except BaseException as error:
-                self.stop()
-                if attempt == ATTEMPTS or PORT_TAKEN not in str(error):
-                    raise
+        self._start_on_free_ports()
         if self._detached:
             self.detach()
 
@@ -215,6 +208,16 @@ class ControlPlane:
     def _files(self) -> Layout:
         assert self._layout is not None, "the control plane was never started"
         return self._layout
+
+    def _start_on_free_ports(self) -> None:
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                self._start()
+                break
+            except BaseException as error:
+                self.stop()
+                if attempt == ATTEMPTS or PORT_TAKEN not in str(error):
+                    raise
 
     def _start(self) -> None:
         self._folder = self._make_folder()

@@ -21,6 +21,8 @@ import time
 from pathlib import Path
 from typing import TextIO
 
+END = "end"
+
 
 class Guardian:
     """This process's side of the pipe: announces what is to be cleaned up, and what no longer is."""
@@ -62,6 +64,7 @@ class Guardian:
     def close(self) -> None:
         """End the guardian, and wait until it has cleaned up."""
         if self._process.returncode is None and os.getpid() == self._owner:
+            self._say(END)  # a forked child of this process may keep the pipe open
             os.close(self.pipe)
             self._process.wait()
 
@@ -97,9 +100,11 @@ def remove_folder(folder: Path, seconds: float = 5) -> None:
 
 
 def watch(lines: TextIO) -> None:
-    """Keep the account of what is owned until the pipe ends; then clean up, latest first."""
+    """Keep the account of what is owned until the end; then clean up, latest first."""
     owned: dict[str, None] = {}
     for line in lines:
+        if line.rstrip("\n") == END:
+            break
         sign, thing = line[0], line[1:].rstrip("\n")
         if sign == "+":
             owned[thing] = None

@@ -118,6 +118,7 @@ class Layout:
         flags = [
             f"--root-ca-file={self.authority.certificate}",
             f"--service-account-private-key-file={self.service_accounts}",
+            "--node-monitor-grace-period=10m",  # nodes must stay Ready while KWOK is paused or short of CPU
         ]
         command = ["kube-controller-manager", *self._controller(self.ports.controllers), *flags]
         return command, f"https://{HOST}:{self.ports.controllers}/healthz"
