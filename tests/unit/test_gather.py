@@ -1,0 +1,96 @@
+"""Gathering: every image gets an outcome, by the deadline, and what is known is not waited for."""
+
+import socket
+import time
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+
+from rightarch.capacity import Capacity
+from rightarch.gather import MAX_LOOKUPS, gather, parse
+from rightarch.placement import Failure, Input
+from rightarch.reasons import Reason
+from rightarch.registry import AnonymousKeychain, Registry, RegistryOptions
+from tests.controlplane import free_port
+
+CAPACITY = Capacity(frozenset({("linux", "amd64")}))
+ANYBODY = AnonymousKeychain()
+
+
+@pytest.fixture
+async def registry() -> AsyncIterator[Registry]:
+    """The real client; the registries that it asks are on loopback."""
+    client = Registry(RegistryOptions(allow_loopback=True))
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+def hanging() -> Iterator[str]:
+    """A registry that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+def pod(*images: str) -> dict[str, Any]:
+    """A pod of containers with these images."""
+    return {"metadata": {}, "spec": {"containers": [{"name": f"c{i}", "image": im} for i, im in enumerate(images)]}}
+
+
+def reasons(given: Input) -> dict[str, Reason]:
+    """Why each image is not known."""
+    return {name: outcome.reason for name, outcome in given.images.items() if isinstance(outcome, Failure)}
+
+
+async def test_an_image_that_is_not_known_in_time_is_a_failure(registry: Registry, hanging: str) -> None:
+    """All are waited for together: two hanging images take one budget, not two, and the look-ups go on."""
+    names = f"{hanging}/a:1", f"{hanging}/b:1"
+    begun = time.monotonic()
+    given = await gather(pod(*names), CAPACITY, registry, ANYBODY, 0.3)
+    assert 0.3 <= time.monotonic() - begun < 0.55
+    assert reasons(given) == dict.fromkeys(names, Reason.TIMED_OUT)
+    assert registry.stats.in_flight == 2
+    assert given.capacity is CAPACITY
+
+
+async def test_without_time_nothing_is_waited_for(registry: Registry, hanging: str) -> None:
+    """The API server's deadline may leave none; the look-up is begun nevertheless, for the next pod."""
+    begun = time.monotonic()
+    given = await gather(pod(f"{hanging}/a:1"), CAPACITY, registry, ANYBODY, 0.0)
+    assert time.monotonic() - begun < 0.1
+    assert reasons(given) == {f"{hanging}/a:1": Reason.TIMED_OUT}
+    assert registry.stats.in_flight == 1
+
+
+async def test_a_name_that_does_not_parse_is_a_failure_of_its_own(registry: Registry) -> None:
+    """It says nothing about the other images, and nobody is asked for it."""
+    gone = f"127.0.0.1:{free_port()}/a:1"
+    given = await gather(pod("Not/A/Name", gone), CAPACITY, registry, ANYBODY, 1.0)
+    assert reasons(given) == {"Not/A/Name": Reason.INVALID_REFERENCE, gone: Reason.REGISTRY_UNREACHABLE}
+
+
+async def test_what_memory_holds_is_never_waited_for(registry: Registry) -> None:
+    """The coroutine ends at its first step: nothing that hangs elsewhere can come between."""
+    unreachable = pod(f"127.0.0.1:{free_port()}/a:1")
+    await gather(unreachable, CAPACITY, registry, ANYBODY, 1.0)
+    again = gather(unreachable, CAPACITY, registry, ANYBODY, 1.0)
+    with pytest.raises(StopIteration) as ended:
+        again.send(None)
+    assert list(reasons(ended.value.value).values()) == [Reason.REGISTRY_UNREACHABLE]
+
+
+async def test_a_pod_can_not_ask_for_thousands(registry: Registry, hanging: str) -> None:
+    """What is beyond the limit counts as not known, and is not looked up."""
+    names = [f"{hanging}/a{index}:1" for index in range(MAX_LOOKUPS + 10)]
+    given = await gather(pod(*names), CAPACITY, registry, ANYBODY, 0.05)
+    assert list(given.images) == names
+    assert list(reasons(given).values()).count(Reason.LOOKUP_LIMIT) == 10
+    assert registry.stats.in_flight == MAX_LOOKUPS
+
+
+def test_a_parsed_name_is_remembered_unless_it_is_huge() -> None:
+    """Names of a sensible length are parsed once; the memory holds no megabytes."""
+    assert parse("nginx:1.27") is parse("nginx:1.27")
+    huge = "x" * 100_000
+    assert parse(huge) is not parse(huge)

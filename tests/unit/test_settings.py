@@ -1,0 +1,67 @@
+"""Settings: what is wrong is said by the name under which it was given, and nothing starts."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from rightarch.errors import SettingsError
+from rightarch.settings import WebhookSettings
+
+
+@pytest.fixture
+def least(tmp_path: Path) -> dict[str, object]:
+    """The settings that have no default."""
+    for name in ("tls.crt", "tls.key"):
+        (tmp_path / name).touch()
+    return {"cert_file": str(tmp_path / "tls.crt"), "key_file": str(tmp_path / "tls.key")}
+
+
+def test_the_certificate_is_all_that_must_be_given(least: dict[str, object]) -> None:
+    """Everything else has a default that suits a cluster: no registry on loopback, a second for unknown images."""
+    settings = WebhookSettings.load(least)
+    assert (settings.port, settings.health_port, settings.address.is_unspecified) == (8443, 8080, True)
+    assert (settings.lookup_budget, settings.allow_loopback_registries) == (1.0, False)
+
+
+def test_text_from_the_environment_is_read(least: dict[str, object]) -> None:
+    """Numbers and truths may be given as text, as the environment does."""
+    settings = WebhookSettings.load(
+        {**least, "port": "9443", "lookup_budget": "0.5", "allow_loopback_registries": "true", "address": "::"}
+    )
+    assert (settings.port, settings.lookup_budget, settings.allow_loopback_registries) == (9443, 0.5, True)
+    assert settings.address.version == 6
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"port": 0}, "--port (RIGHTARCH_PORT): '0': input should be greater than or equal to 1"),
+        ({"lookup_budget": 3.5}, "--lookup-budget (RIGHTARCH_LOOKUP_BUDGET): '3.5'"),
+        ({"lookup_budget": 0}, "--lookup-budget (RIGHTARCH_LOOKUP_BUDGET): '0'"),
+        ({"address": "here"}, "--address (RIGHTARCH_ADDRESS): 'here'"),
+        ({"kubeconfig": "/does/not/exist"}, "--kubeconfig (RIGHTARCH_KUBECONFIG): '/does/not/exist'"),
+        ({"log_level": "loud"}, "--log-level (RIGHTARCH_LOG_LEVEL): 'loud'"),
+        ({"port": 8080}, "--port and --health-port are both 8080; give each its own"),
+        ({"prot": 8443}, "--prot (RIGHTARCH_PROT)"),
+    ],
+)
+def test_what_is_wrong_is_named(least: dict[str, object], wrong: dict[str, object], said: str) -> None:
+    """The error names the option and its variable, repeats the value, and says what is asked for."""
+    with pytest.raises(SettingsError) as caught:
+        WebhookSettings.load({**least, **wrong})
+    assert str(caught.value).startswith(said)
+
+
+def test_all_problems_are_said_at_once() -> None:
+    """One line a problem: nobody mends one to be told the next."""
+    with pytest.raises(SettingsError) as caught:
+        WebhookSettings.load({"port": "x"})
+    assert [line.split()[0] for line in str(caught.value).splitlines()] == ["--cert-file", "--key-file", "--port"]
+
+
+def test_settings_do_not_change(least: dict[str, object]) -> None:
+    """What was validated is what is used."""
+    settings = WebhookSettings.load(least)
+    with pytest.raises(ValidationError):
+        settings.port = 1
