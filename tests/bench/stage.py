@@ -1,0 +1,154 @@
+"""The stage of the admission benchmarks: a control plane, a registry, Rightarch under an account of its own."""
+
+import base64
+import json
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.controlplane import CertificateAuthority, ControlPlane, fake_node
+from tests.images.registry import RegistryServer
+from tests.images.samples import push_samples
+from tests.support.webhook import NAME, WebhookServer
+
+NAMESPACE = "bench"
+ACCOUNT = "rightarch"
+USER = f"system:serviceaccount:{NAMESPACE}:{ACCOUNT}"
+_SECONDS = 30
+
+
+class Stage:
+    """What the benchmarks of admission run on; made by ``stage``."""
+
+    def __init__(
+        self, plane: ControlPlane, registry: RegistryServer, webhook: WebhookServer, images: dict[str, str], audit: Path
+    ) -> None:
+        self.plane, self.registry, self.webhook, self.images, self._audit = plane, registry, webhook, images, audit
+        self.client = plane.client()
+
+    def pod(self, image: str) -> dict[str, Any]:
+        """A pod of two containers and about 3 KB as the API server stores it."""
+        container = {
+            "image": self.images[image],
+            "env": [{"name": f"SETTING_{index}", "value": "x" * 20} for index in range(10)],
+            "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "256Mi"}},
+            "readinessProbe": {"httpGet": {"path": "/ready", "port": 8080}, "periodSeconds": 10},
+        }
+        containers = [{"name": name, **container} for name in ("app", "sidecar")]
+        return {"apiVersion": "v1", "kind": "Pod", "spec": {"containers": containers}}
+
+    def register(self, configuration: dict[str, Any] | None, active: Callable[[dict[str, Any]], bool]) -> None:
+        """Register a webhook in place of any other (None: none at all), and wait until the API server acts on it."""
+        path = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
+        self.client.delete(f"{path}/{NAME}")
+        if configuration:
+            self.client.post(path, json=configuration).raise_for_status()
+        _wait(lambda: active(self.probe()), "the registration takes effect")
+
+    def probe(self) -> dict[str, Any]:
+        """A pod as it would be stored now."""
+        pod = {**self.pod("samples/multi-arch:1.0"), "metadata": {"generateName": "probe-"}}
+        answer = self.client.post(f"/api/v1/namespaces/{NAMESPACE}/pods", params={"dryRun": "All"}, json=pod)
+        stored: dict[str, Any] = answer.raise_for_status().json()
+        return stored
+
+    def clear(self) -> None:
+        """Delete all pods."""
+        pods = f"/api/v1/namespaces/{NAMESPACE}/pods"
+        self.client.delete(pods, params={"gracePeriodSeconds": "0"}).raise_for_status()
+        _wait(lambda: not self.client.get(pods, params={"limit": "1"}).json()["items"], "the pods are gone")
+
+    def requests_of_ours(self) -> int:
+        """Requests that the API server got from Rightarch's account so far, by its audit log."""
+        return sum(1 for line in self._audit.read_text().splitlines() if json.loads(line)["user"]["username"] == USER)
+
+    def admission_seconds(self) -> tuple[float, float]:
+        """What the API server has waited for webhooks so far, in seconds, and for how many calls."""
+        text = self.client.get("/metrics").raise_for_status().text
+        name = "apiserver_admission_webhook_admission_duration_seconds"
+        return _total(text, f"{name}_sum"), _total(text, f"{name}_count")
+
+
+@contextmanager
+def stage() -> Iterator[Stage]:
+    """Start everything; scheduler, controllers and KWOK are paused, so that only admission is measured."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rightarch-bench-")))
+        audit = folder / "audit.log"
+        plane = stack.enter_context(ControlPlane(api_server_flags=_audited(folder, audit)))
+        registry = stack.enter_context(RegistryServer(authority=CertificateAuthority(folder / "pki")))
+        images = push_samples(registry)
+        plane.apply(*(fake_node(f"{arch}-{index}", arch) for arch in ("amd64", "arm64") for index in range(2)))
+        kubeconfig = _account(plane, folder)
+        ca = folder / "pki" / "ca.crt"
+        webhook = stack.enter_context(WebhookServer(kubeconfig, registry_ca=ca))
+        for component in ("kube-scheduler", "kube-controller-manager", "kwok"):
+            plane.pause(component)
+        made = Stage(plane, registry, webhook, images, audit)
+        with made.client:
+            yield made
+
+
+def _audited(folder: Path, log: Path) -> list[str]:
+    """Flags that make the API server log the requests of Rightarch's account, and of nobody else."""
+    rules = [{"level": "Metadata", "users": [USER], "omitStages": ["RequestReceived"]}, {"level": "None"}]
+    policy = folder / "audit.yaml"
+    policy.write_text(yaml.safe_dump({"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "rules": rules}))
+    log.touch()
+    return [f"--audit-policy-file={policy}", f"--audit-log-path={log}", "--audit-log-mode=blocking"]
+
+
+def _account(plane: ControlPlane, folder: Path) -> Path:
+    """A kubeconfig of an account that may list and watch Nodes, and nothing else."""
+    plane.kubectl("create", "namespace", NAMESPACE)
+    plane.kubectl("-n", NAMESPACE, "create", "serviceaccount", ACCOUNT)
+    plane.kubectl("create", "clusterrole", ACCOUNT, "--verb=list,watch", "--resource=nodes")
+    plane.kubectl(
+        "create", "clusterrolebinding", ACCOUNT, f"--clusterrole={ACCOUNT}", f"--serviceaccount={NAMESPACE}:{ACCOUNT}"
+    )
+    token = plane.kubectl("-n", NAMESPACE, "create", "token", ACCOUNT).strip()
+    authority = base64.b64encode(plane.ca.read_bytes()).decode()
+    path = folder / "kubeconfig"
+    path.write_text(
+        yaml.safe_dump(
+            {
+                "apiVersion": "v1",
+                "kind": "Config",
+                "clusters": [
+                    {"name": "c", "cluster": {"server": plane.server, "certificate-authority-data": authority}}
+                ],
+                "users": [{"name": "u", "user": {"token": token}}],
+                "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+                "current-context": "x",
+            }
+        )
+    )
+    return path
+
+
+def _total(text: str, name: str) -> float:
+    """The sum of a metric over all its labels."""
+    return sum(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(f"{name}{{"))
+
+
+def _wait(done: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + _SECONDS
+    while not done():
+        assert time.monotonic() < deadline, f"not within {_SECONDS} s: {what}"
+        time.sleep(0.1)
+
+
+def labelled(pod: dict[str, Any]) -> bool:
+    """Whether Rightarch has seen a pod."""
+    return "rightarch.dev/decision" in pod["metadata"].get("labels", {})
+
+
+def process_seconds(pid: int) -> float:
+    """The CPU time that a process has used so far, in seconds."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / 100
