@@ -1,0 +1,1 @@
+"""The demo: the same workloads on a mixed cluster, without Rightarch and with it, side by side."""

@@ -1,0 +1,82 @@
+"""The run: play the scenario twice, show what came of it, and say whether that is as it must be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .judge import Row, Verdict, problems
+from .play import play
+from .progress import Progress
+from .scenario import Expected
+from .stage import WITH, WITHOUT, Stage
+from .table import NOTES, table, warnings
+from .talk import talk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rich.console import Console
+
+    from .folder import Hold
+    from .judge import Seen
+
+
+def run(hold: Hold, console: Console, *, keep: bool) -> bool:
+    """Run the demo; returns whether all came out as it must."""
+    progress = Progress(console)
+    with Stage(hold, progress) as stage:
+        with progress.step("Creating the workloads without Rightarch") as tell:
+            without = play(stage, WITHOUT, tell)
+        stage.start_webhook()
+        with progress.step("Creating the same workloads with Rightarch") as tell:
+            with_ = play(stage, WITH, tell)
+        rows = [Row(*pair) for pair in zip(without, with_, strict=True)]
+        wrong = problems(rows)
+        show(rows, wrong, console)
+        if keep:
+            stage.keep()
+            _print(console, talk(hold, stage.references), wrap=False)
+    _print(console, [f"Took {progress.seconds:.0f} s in all.{'' if keep else ' Nothing was left behind.'}"])
+    return not wrong
+
+
+def show(rows: Sequence[Row], wrong: Sequence[str], console: Console) -> None:
+    """Print the table, the warnings, the notes, what is wrong, and the sum."""
+    _print(console, [""])
+    console.print(table(rows, console.width))
+    _print(console, ["", *warnings(rows), ""])
+    _print(console, NOTES, style="dim")
+    _print(console, [""])
+    _print(console, [f"NOT AS EXPECTED: {problem}" for problem in wrong], style="red bold")
+    _print(console, closing(rows), style="bold")
+
+
+def closing(rows: Sequence[Row]) -> list[str]:
+    """How many pods would have failed for their node's architecture, without and with Rightarch."""
+    names = " and ".join(filter(None, map(_excuse, rows)))
+    return [
+        f"Without Rightarch, {_sum([row.without for row in rows])}.",
+        f"With Rightarch, {_sum([row.with_ for row in rows])}{names and ': '}{names}.",
+    ]
+
+
+def _sum(seen: Sequence[Seen]) -> str:
+    verdicts = [verdict for each in seen for verdict in each.verdicts]
+    exec_format, no_pull = verdicts.count(Verdict.EXEC_FORMAT_ERROR), verdicts.count(Verdict.NO_PULL)
+    return (
+        f"{exec_format + no_pull} of {len(verdicts)} pods landed where they can't run "
+        f"({exec_format} would have met `exec format error`, {no_pull} `ErrImagePull`)"
+    )
+
+
+def _excuse(row: Row) -> str:
+    """Why a workload fails with Rightarch too, where it does."""
+    if not any(verdict.failed for verdict in row.with_.verdicts):
+        return ""
+    told = ", whose images share no architecture, of which its creator was warned"
+    return row.workload.name + (told if row.workload.expected is Expected.KEPT and row.with_.warnings else "")
+
+
+def _print(console: Console, lines: Iterable[str], style: str = "", *, wrap: bool = True) -> None:
+    for line in lines:
+        console.print(line, style=style, markup=False, highlight=False, soft_wrap=not wrap)
