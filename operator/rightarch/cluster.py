@@ -12,7 +12,7 @@ from contextlib import aclosing, asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
 from socket import SOCK_STREAM
-from typing import Any, Final, NoReturn, Protocol, Self
+from typing import Any, Final, Literal, NoReturn, Protocol, Self
 from urllib.parse import urlsplit
 
 import orjson
@@ -27,6 +27,8 @@ NODES: Final = "/api/v1/nodes"
 PAGE: Final = 500
 """Objects per page of a list."""
 LIST_SECONDS: Final = 60
+WRITE_SECONDS: Final = 15
+"""How long reading or changing one object may take."""
 WATCH_SECONDS: Final = 270
 """How long the API server is asked to keep a watch open; it is then resumed where it ended."""
 FIRST_PAUSE: Final = 0.25
@@ -37,6 +39,10 @@ SHORTEST_WATCH: Final = 1.0
 _AS: Final = "application/json;as={};g=meta.k8s.io;v=v1"
 _METADATA_LIST: Final = _AS.format("PartialObjectMetadataList")
 _METADATA: Final = _AS.format("PartialObjectMetadata")
+_JSON: Final = "application/json"
+
+Patch = Literal["json-patch", "merge-patch"]
+"""How a change is written: as operations, or as the parts of the object that change."""
 
 log = logging.getLogger(__name__)
 
@@ -112,23 +118,56 @@ class Cluster:
             return frozenset()
         return frozenset((str(address[4][0]), port) for address in found)
 
-    async def list_metadata(self, path: str) -> tuple[list[Object], str]:
+    async def read(self, path: str) -> dict[str, Any]:
+        """The object at a path, whole.
+
+        Raises:
+            ClusterError: with status 404 where there is none.
+        """
+        async with self._request("GET", path, {}, _JSON, WRITE_SECONDS) as response:
+            found: dict[str, Any] = orjson.loads(await response.read())
+            return found
+
+    async def patch(self, path: str, form: Patch, change: object) -> dict[str, Any]:
+        """Change the object at a path, and return what it became.
+
+        Args:
+            path: the object's own.
+            form: how the change is written.
+            change: a list of operations, or parts of the object; ``metadata.resourceVersion`` in it is a condition.
+
+        Raises:
+            ClusterError: with status 409 where a merge's resourceVersion is not the object's any more, 422 where an
+                operation's test failed.
+        """
+        content = f"application/{form}+json"
+        async with self._request("PATCH", path, {}, _JSON, WRITE_SECONDS, content=content, body=change) as response:
+            changed: dict[str, Any] = orjson.loads(await response.read())
+            return changed
+
+    async def list_metadata(self, path: str, name: str | None = None) -> tuple[list[Object], str]:
         """All objects of a collection, with their metadata alone, read in pages; and the list's resourceVersion.
+
+        Args:
+            path: the collection.
+            name: of the only object wanted; the right to list that one is enough then.
 
         Raises:
             ClusterError: what the API server answered.
         """
         objects: list[Object] = []
-        query = {"limit": PAGE}
+        query: dict[str, object] = {"limit": PAGE} | _named(name)
         while True:
             page = await self._get(path, query)
             objects += map(_without_managers, page["items"])
             token = page["metadata"].get("continue")
             if not token:
                 return objects, page["metadata"]["resourceVersion"]
-            query = {"limit": PAGE, "continue": token}
+            query = {"limit": PAGE, "continue": token} | _named(name)
 
-    async def watch_metadata(self, path: str, resource_version: str) -> AsyncGenerator[tuple[str, Object], None]:
+    async def watch_metadata(
+        self, path: str, resource_version: str, name: str | None = None
+    ) -> AsyncGenerator[tuple[str, Object], None]:
         """The changes of a collection since a resourceVersion, as (type, object with metadata alone).
 
         Ends when the API server ends the watch, as it regularly does. Bookmarks are among the events.
@@ -141,8 +180,8 @@ class Cluster:
             "allowWatchBookmarks": "true",
             "resourceVersion": resource_version,
             "timeoutSeconds": WATCH_SECONDS,
-        }
-        async with self._request(path, query, _METADATA, WATCH_SECONDS + 15) as response:
+        } | _named(name)
+        async with self._request("GET", path, query, _METADATA, WATCH_SECONDS + 15) as response:
             async for line in response.content:
                 event = orjson.loads(line)
                 if event["type"] == "ERROR":
@@ -150,17 +189,28 @@ class Cluster:
                 yield event["type"], event["object"]
 
     async def _get(self, path: str, query: Mapping[str, object]) -> Any:  # noqa: ANN401 - JSON
-        async with self._request(path, query, _METADATA_LIST, LIST_SECONDS) as response:
+        async with self._request("GET", path, query, _METADATA_LIST, LIST_SECONDS) as response:
             return orjson.loads(await response.read())
 
     @asynccontextmanager
-    async def _request(self, path: str, query: Mapping[str, object], accept: str, seconds: float) -> AsyncIterator[Any]:
-        """The raw response of a GET whose status is 200; ``seconds`` bounds it as a whole."""
+    async def _request(  # noqa: PLR0913 - the parts of a request; the last two are those of one with a body
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, object],
+        accept: str,
+        seconds: float,
+        *,
+        content: str = _JSON,
+        body: object = None,
+    ) -> AsyncIterator[Any]:
+        """The raw response of a request that succeeded with status 200; ``seconds`` bounds it as a whole."""
         parts = await self._client.param_serialize(
-            "GET",
+            method,
             path,
             query_params=list(query.items()),
-            header_params={"Accept": accept},
+            header_params={"Accept": accept, "Content-Type": content},
+            body=body,
             auth_settings=["BearerToken"],
         )
         response = (await self._client.call_api(*parts, _request_timeout=seconds)).response
@@ -170,7 +220,9 @@ class Cluster:
             yield response
 
 
-async def follow(cluster: Cluster, path: str, store: Store, failed: Callable[[], None]) -> NoReturn:
+async def follow(
+    cluster: Cluster, path: str, store: Store, failed: Callable[[], None], name: str | None = None
+) -> NoReturn:
     """Keep a store equal to a collection, for ever: list once, watch, list again only where the watch can't go on.
 
     While the API server is away the store keeps what it has, and it is asked again with growing pauses.
@@ -180,8 +232,9 @@ async def follow(cluster: Cluster, path: str, store: Store, failed: Callable[[],
         path: the collection, such as ``NODES``.
         store: what is kept.
         failed: called at each failure, to count them.
+        name: of the only object that is followed.
     """
-    following = _Following(cluster, path, store)
+    following = _Following(cluster, path, store, name)
     pause = FIRST_PAUSE
     while True:
         seen = following.events
@@ -199,19 +252,20 @@ async def follow(cluster: Cluster, path: str, store: Store, failed: Callable[[],
 class _Following:
     """The state of one ``follow``: where the watch would go on, and how much was seen."""
 
-    def __init__(self, cluster: Cluster, path: str, store: Store) -> None:
-        self._cluster, self._path, self._store = cluster, path, store
+    def __init__(self, cluster: Cluster, path: str, store: Store, name: str | None) -> None:
+        self._cluster, self._path, self._store, self._name = cluster, path, store, name
         self._resource_version: str | None = None
         self.events = 0
 
     async def step(self) -> None:
         """List if there is nothing to go on from, then watch until the watch ends."""
         if self._resource_version is None:
-            objects, self._resource_version = await self._cluster.list_metadata(self._path)
+            objects, self._resource_version = await self._cluster.list_metadata(self._path, self._name)
             self._store.replace(objects)
             self.events += 1
             log.info("listed a collection", extra=fields(path=self._path, objects=len(objects)))
-        async with aclosing(self._cluster.watch_metadata(self._path, self._resource_version)) as events:
+        watch = self._cluster.watch_metadata(self._path, self._resource_version, self._name)
+        async with aclosing(watch) as events:
             async for kind, changed in events:
                 self._take(kind, changed)
 
@@ -227,6 +281,10 @@ class _Following:
         elif kind != "BOOKMARK":
             self._store.put(changed)
         self._resource_version = changed["metadata"]["resourceVersion"]
+
+
+def _named(name: str | None) -> dict[str, object]:
+    return {} if name is None else {"fieldSelector": f"metadata.name={name}"}
 
 
 def _without_managers(thing: Object) -> Object:
