@@ -1,0 +1,23 @@
+{{/* What a schema can't say. */}}
+{{- define "rightarch.checks" -}}
+{{- with .Values.webhook }}
+{{- if ge (addf .lookupBudget 1) (float64 .timeoutSeconds) }}
+{{- fail (printf "webhook.lookupBudget is %v: it must be more than a second less than webhook.timeoutSeconds, which is %v" .lookupBudget .timeoutSeconds) }}
+{{- end }}
+{{- if eq (int .port) (int .healthPort) }}
+{{- fail (printf "webhook.port and webhook.healthPort are both %v: give each its own" .port) }}
+{{- end }}
+{{- end }}
+{{- with .Values.certificates }}
+{{- if eq .mode "secret" }}
+{{- if not .secretName }}
+{{- fail "certificates.mode is secret: certificates.secretName must name the Secret with tls.crt and tls.key" }}
+{{- end }}
+{{- if not .caBundle }}
+{{- fail "certificates.mode is secret: certificates.caBundle must be the CA that signed tls.crt, PEM in base64" }}
+{{- end }}
+{{- else if .caBundle }}
+{{- fail (printf "certificates.caBundle is only for certificates.mode secret; it is %s, which keeps the CA itself" .mode) }}
+{{- end }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,193 @@
+{{/*
+The Deployment of one of the processes: a dict with
+  root       the root context
+  component  webhook or controller, which is also the command
+  values     the component's values
+  arguments  of the command, a list
+  ports      of the container, name to number
+  grace      seconds between SIGTERM and SIGKILL
+*/}}
+{{- define "rightarch.deployment" -}}
+{{- $root := .root }}
+{{- $pods := .root.Values.pods -}}
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  {{- include "rightarch.metadata" (list .root .component true) | nindent 2 }}
+spec:
+  replicas: {{ .values.replicas }}
+  selector:
+    matchLabels:
+      {{- include "rightarch.selector" .root | nindent 6 }}
+      app.kubernetes.io/component: {{ .component }}
+  strategy:
+    type: RollingUpdate
+    rollingUpdate:
+      maxSurge: 1
+      maxUnavailable: 0
+  template:
+    metadata:
+      labels:
+        {{- include "rightarch.selector" .root | nindent 8 }}
+        app.kubernetes.io/component: {{ .component }}
+        {{- with .root.Values.commonLabels }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+        {{- with $pods.labels }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+      {{- with $pods.annotations }}
+      annotations:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+    spec:
+      serviceAccountName: {{ include "rightarch.fullname" .root }}-{{ .component }}
+      automountServiceAccountToken: true
+      {{- with .root.Values.imagePullSecrets }}
+      imagePullSecrets:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- with $pods.priorityClassName }}
+      priorityClassName: {{ . }}
+      {{- end }}
+      terminationGracePeriodSeconds: {{ .grace }}
+      securityContext:
+        runAsNonRoot: true # as the image's numeric user; OpenShift gives one of its own
+        seccompProfile:
+          type: RuntimeDefault
+      containers:
+        - name: {{ .component }}
+          image: {{ include "rightarch.image" .root }}
+          imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+          args:
+            - {{ .component }}
+            {{- range .arguments }}
+            - {{ . }}
+            {{- end }}
+            - --log-level={{ .root.Values.logLevel }}
+            - --log-format={{ .root.Values.logFormat }}
+            {{- if .root.Values.registries.caConfigMap }}
+            - --registry-ca-file=/etc/rightarch/registries/ca.crt
+            {{- end }}
+          {{- with $pods.env }}
+          env:
+            {{- toYaml . | nindent 12 }}
+          {{- end }}
+          ports:
+            {{- range $name, $number := .ports }}
+            - name: {{ $name }}
+              containerPort: {{ $number }}
+              protocol: TCP
+            {{- end }}
+          startupProbe: # starting takes seconds, also on a busy node
+            httpGet:
+              path: /healthz
+              port: health
+            periodSeconds: 1
+            timeoutSeconds: 2
+            failureThreshold: 60
+          livenessProbe:
+            httpGet:
+              path: /healthz
+              port: health
+            periodSeconds: 10
+            timeoutSeconds: 5
+            failureThreshold: 3
+          readinessProbe:
+            httpGet:
+              path: /readyz
+              port: health
+            periodSeconds: 2
+            timeoutSeconds: 2
+            failureThreshold: 2
+          resources:
+            {{- toYaml .values.resources | nindent 12 }}
+          securityContext:
+            allowPrivilegeEscalation: false
+            readOnlyRootFilesystem: true
+            capabilities:
+              drop: [ALL]
+          {{- if .root.Values.registries.caConfigMap }}
+          volumeMounts:
+            - name: registries
+              mountPath: /etc/rightarch/registries
+              readOnly: true
+          {{- end }}
+      {{- with .root.Values.registries.caConfigMap }}
+      volumes:
+        - name: registries
+          configMap:
+            name: {{ . }}
+            items:
+              - key: ca.crt
+                path: ca.crt
+      {{- end }}
+      nodeSelector:
+        {{- merge (dict "kubernetes.io/os" "linux") $pods.nodeSelector | toYaml | nindent 8 }}
+      {{- with $pods.tolerations }}
+      tolerations:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- with $pods.affinity }}
+      affinity:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      topologySpreadConstraints: # preferred: on a cluster of one node, both replicas run there
+        {{- range list "topology.kubernetes.io/zone" "kubernetes.io/hostname" }}
+        - topologyKey: {{ . }}
+          maxSkew: 1
+          whenUnsatisfiable: ScheduleAnyway
+          labelSelector:
+            matchLabels:
+              {{- include "rightarch.selector" $root | nindent 14 }}
+              app.kubernetes.io/component: {{ $.component }}
+          matchLabelKeys: [pod-template-hash]
+        {{- end }}
+{{- end }}
+
+{{/* The PodDisruptionBudget of one of the processes: a dict with root, component and values. */}}
+{{- define "rightarch.podDisruptionBudget" -}}
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  {{- include "rightarch.metadata" (list .root .component true) | nindent 2 }}
+spec:
+  maxUnavailable: {{ .values.maxUnavailable }}
+  unhealthyPodEvictionPolicy: AlwaysAllow # a replica that is not ready must not keep a node from being drained
+  selector:
+    matchLabels:
+      {{- include "rightarch.selector" .root | nindent 6 }}
+      app.kubernetes.io/component: {{ .component }}
+{{- end }}
+
+{{/* The ServiceAccount of one of the processes: a dict with root, component and values. */}}
+{{- define "rightarch.serviceAccount" -}}
+apiVersion: v1
+kind: ServiceAccount
+metadata:
+  {{- include "rightarch.metadata" (list .root .component true) | nindent 2 }}
+  {{- with .values.serviceAccountAnnotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+automountServiceAccountToken: false # only the pods of the Deployment ask for it
+{{- end }}
+
+{{/* Binds a ClusterRole and a Role of the same name to a ServiceAccount: a dict with root and component. */}}
+{{- define "rightarch.bindings" -}}
+{{- range $kind := list "ClusterRole" "Role" }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: {{ $kind }}Binding
+metadata:
+  {{- include "rightarch.metadata" (list $.root $.component (eq $kind "Role")) | nindent 2 }}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: {{ $kind }}
+  name: {{ include "rightarch.fullname" $.root }}-{{ $.component }}
+subjects:
+  - kind: ServiceAccount
+    name: {{ include "rightarch.fullname" $.root }}-{{ $.component }}
+    namespace: {{ $.root.Release.Namespace }}
+{{- end }}
+{{- end }}
