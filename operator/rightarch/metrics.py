@@ -26,8 +26,8 @@ Values = Callable[[], Mapping[tuple[str, ...], float]]
 _SECONDS: Final = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0)
 
 
-class Metrics:
-    """All metrics of one process, in a registry of their own."""
+class ProcessMetrics:
+    """The metrics that every process has, in a registry of their own; others are told to it."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -35,6 +35,29 @@ class Metrics:
         Info("rightarch_build", "The version that runs.", registry=self.registry).info(
             {"version": version("rightarch")}
         )
+        self._watch_failures = Counter(
+            "rightarch_watch_failures", "Times that a watch of the cluster broke off.", registry=self.registry
+        )
+        self.watch_failed: Callable[[], None] = self._watch_failures.inc
+
+    def gauge(self, name: str, meaning: str, labels: Sequence[str], values: Values) -> None:
+        """Show values that go up and down, as a function tells them whenever somebody scrapes."""
+        self.registry.register(_Told(lambda: GaugeMetricFamily(name, meaning, labels=labels), values))
+
+    def counter(self, name: str, meaning: str, labels: Sequence[str], values: Values) -> None:
+        """Show values that somebody else counts, as a function tells them whenever somebody scrapes."""
+        self.registry.register(_Told(lambda: CounterMetricFamily(name, meaning, labels=labels), values))
+
+    def exposition(self) -> bytes:
+        """All metrics as text."""
+        return generate_latest(self.registry)
+
+
+class Metrics(ProcessMetrics):
+    """All metrics of a process that answers reviews."""
+
+    def __init__(self) -> None:
+        super().__init__()
         admissions = Counter(
             "rightarch_admissions",
             "Reviews answered, by the Reason of the decision.",
@@ -51,10 +74,6 @@ class Metrics:
         self._refused = Counter(
             "rightarch_reviews_refused", "Requests that are no readable review.", ["status"], registry=self.registry
         )
-        self._watch_failures = Counter(
-            "rightarch_watch_failures", "Times that the watch of Nodes broke off.", registry=self.registry
-        )
-        self.watch_failed: Callable[[], None] = self._watch_failures.inc
         self.errors = Counter(
             "rightarch_admission_errors",
             "Pods admitted unchanged because Rightarch failed; each has a traceback in the log.",
@@ -69,18 +88,6 @@ class Metrics:
     def refused(self, status: int) -> None:
         """Count a request that is no readable review."""
         self._refused.labels(str(status)).inc()
-
-    def gauge(self, name: str, meaning: str, labels: Sequence[str], values: Values) -> None:
-        """Show values that go up and down, as a function tells them whenever somebody scrapes."""
-        self.registry.register(_Told(lambda: GaugeMetricFamily(name, meaning, labels=labels), values))
-
-    def counter(self, name: str, meaning: str, labels: Sequence[str], values: Values) -> None:
-        """Show values that somebody else counts, as a function tells them whenever somebody scrapes."""
-        self.registry.register(_Told(lambda: CounterMetricFamily(name, meaning, labels=labels), values))
-
-    def exposition(self) -> bytes:
-        """All metrics as text."""
-        return generate_latest(self.registry)
 
 
 class _Told(Collector):

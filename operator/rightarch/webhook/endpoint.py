@@ -1,13 +1,14 @@
 """The admission endpoint: an ASGI application without a framework, since every pod of the cluster waits for it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from time import monotonic
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 from urllib.parse import parse_qs
 
 from rightarch.metrics import Metrics
+from rightarch.serving import Receive, Scope, Send
 from rightarch.webhook.review import Refused, seconds
 
 MAX_BODY: Final = 8 * 1024 * 1024
@@ -16,10 +17,6 @@ BODY_SECONDS: Final = 10.0
 """How long a body may take to arrive."""
 MARGIN: Final = 1.0
 """Seconds before the API server's own deadline by which an answer must be on its way."""
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _JSON: Final = (b"content-type", b"application/json")
 _TEXT: Final = (b"content-type", b"text/plain; charset=utf-8")

@@ -4,39 +4,28 @@ import asyncio
 import gc
 import logging
 import signal
-import socket
 import ssl
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Final
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
 
-import uvicorn
 import uvloop
 
 from rightarch.cluster import NODES, Cluster, follow
-from rightarch.errors import RightarchError, SettingsError
+from rightarch.errors import SettingsError
 from rightarch.logs import fields
 from rightarch.metrics import Metrics
 from rightarch.registry import AnonymousKeychain, Registry, RegistryOptions
+from rightarch.serving import Health, Server, listening
 from rightarch.settings import WebhookSettings
 from rightarch.snapshot import Nodes
 from rightarch.webhook.admission import Admission
 from rightarch.webhook.endpoint import Endpoint
-from rightarch.webhook.health import Health
 from rightarch.webhook.readiness import Readiness
 
 PODS: Final = "/mutate/pods"
-KEEP_ALIVE: Final = 300
-"""Seconds that an idle connection is kept: longer than the API server does (90), so that it is the one that closes.
-A connection that we close as it sends is a failed admission, since it does not send a review twice."""
-BACKLOG: Final = 2048
-_IN_FLIGHT_SECONDS: Final = 10
 
 log = logging.getLogger(__name__)
-
-
-class PortTaken(RightarchError):
-    """A port can't be listened on."""
 
 
 def run(settings: WebhookSettings) -> None:
@@ -52,7 +41,8 @@ def run(settings: WebhookSettings) -> None:
 
 async def _serve(settings: WebhookSettings) -> None:
     context = tls_context(settings)
-    with _listen(settings, settings.port) as reviews, _listen(settings, settings.health_port) as health:
+    address = settings.address
+    with listening(address, settings.port) as reviews, listening(address, settings.health_port) as health:
         async with _connected(settings) as (cluster, registry):
             nodes, metrics = Nodes(), Metrics()
             readiness = Readiness(nodes)
@@ -61,7 +51,7 @@ async def _serve(settings: WebhookSettings) -> None:
             endpoint = Endpoint({PODS: admission}, settings.lookup_budget, metrics, lambda: readiness.draining)
             async with asyncio.TaskGroup() as group:
                 watch = group.create_task(follow(cluster, NODES, nodes, metrics.watch_failed))
-                servers = _Server(endpoint, context), _Server(Health(readiness, metrics))
+                servers = Server(endpoint, context), Server(Health(readiness.missing, metrics))
                 tasks = [group.create_task(s.serve([port])) for s, port in zip(servers, (reviews, health), strict=True)]
                 log.info("listening", extra=fields(port=settings.port, health_port=settings.health_port))
                 await _until_told_to_end(readiness, settings.drain_seconds)
@@ -86,45 +76,6 @@ def tls_context(settings: WebhookSettings) -> ssl.SSLContext:
         files = f"--cert-file {settings.cert_file} with --key-file {settings.key_file}"
         raise SettingsError(f"{files}: {error}; give a certificate chain and its own key, both in PEM") from error
     return context
-
-
-class _Server(uvicorn.Server):
-    """A uvicorn that leaves signals to us: it would close idle connections while the API server still uses them."""
-
-    def __init__(self, application: Any, context: ssl.SSLContext | None = None) -> None:  # noqa: ANN401 - ASGI
-        config = uvicorn.Config(
-            application,
-            http="httptools",
-            ws="none",
-            lifespan="off",
-            interface="asgi3",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            date_header=False,
-            timeout_keep_alive=KEEP_ALIVE,
-            timeout_graceful_shutdown=_IN_FLIGHT_SECONDS,
-            ssl_context_factory=(lambda *_: context) if context else None,
-        )
-        super().__init__(config)
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Capture none."""
-        yield
-
-
-@contextmanager
-def _listen(settings: WebhookSettings, port: int) -> Iterator[socket.socket]:
-    family = socket.AF_INET6 if settings.address.version == 6 else socket.AF_INET
-    try:
-        listener = socket.create_server((str(settings.address), port), family=family, backlog=BACKLOG)
-    except OSError as error:
-        raise PortTaken(f"can't listen on {settings.address} port {port}: {error.strerror}") from error
-    with listener:
-        listener.setblocking(False)
-        yield listener
 
 
 @asynccontextmanager
