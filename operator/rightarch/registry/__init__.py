@@ -3,12 +3,13 @@
 The only package that speaks HTTP to registries. Follows what the author of a pod wrote, so every address is checked
 where the connection is made. One noun a module, each importing only those above it::
 
-    options · keychain · stats · challenge · address · memory    values, parsers and bounded memories
-    failures                                                     what went wrong, as ImageErrors
-    transport                                                    one request, one bounded answer
-    authorization                                                tokens; a generator of requests
-    client                                                       one look-up; a generator of requests
-    registry                                                     cache, single-flight, limits: the public face
+    options · keychain · stats · memory       values, and bounded memories
+    challenge · address · location            what servers and pod authors name, and whether it may be followed
+    failures                                  what went wrong, as ImageErrors
+    transport                                 one request, one bounded answer
+    authorization                             tokens; a generator of requests
+    client                                    one look-up; a generator of requests
+    registry                                  cache, single-flight, limits: the public face
 """
 
 from rightarch.registry.keychain import AnonymousKeychain, Credential, InMemoryKeychain, Keychain

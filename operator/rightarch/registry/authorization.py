@@ -21,6 +21,7 @@ from rightarch.registry import challenge, failures
 from rightarch.registry.address import names_loopback
 from rightarch.registry.challenge import Challenge
 from rightarch.registry.keychain import Credential
+from rightarch.registry.location import locate
 from rightarch.registry.memory import Recent
 from rightarch.registry.options import RegistryOptions
 from rightarch.registry.transport import LIMIT
@@ -80,19 +81,28 @@ class Authorizer:
         """
         key = _Key(request.url.netloc, _repository(request.url), credential)
         remembered = self._challenges.get(key.registry)
-        held = self._held(key)
+        held, fresh = self._held(key), False
         if held is None and remembered is not None:
             held = yield from self._obtain(remembered, key, reference, request.url)
+            fresh = held is not None
         response = yield _with(request, held)
-        if response.status_code != 401:
-            return response
-        self._tokens.drop(key)
-        asked = challenge.choose(challenge.parse(response.headers.get_list("www-authenticate")))
-        if asked is None or (held is not None and asked == remembered):
+        asked = self._asked(response, key)
+        if asked is None or (fresh and remembered is not None and asked.realm == remembered.realm):
             return response
         self._challenges.put(key.registry, asked)
         held = yield from self._obtain(asked, key, reference, request.url)
-        return (yield _with(request, held)) if held else response
+        if held is None:
+            return response
+        response = yield _with(request, held)
+        self._asked(response, key)
+        return response
+
+    def _asked(self, response: httpx.Response, key: _Key) -> Challenge | None:
+        """What a 401 asks for, if that can be given; the token that met with it is not used again."""
+        if response.status_code != 401:
+            return None
+        self._tokens.drop(key)
+        return challenge.choose(challenge.parse(response.headers.get_list("www-authenticate")))
 
     def _held(self, key: _Key) -> str | None:
         token = self._tokens.get(key)
@@ -112,7 +122,7 @@ class Authorizer:
         return token.header
 
     def _fetch(self, asked: Challenge, key: _Key, reference: Reference, url: httpx.URL) -> Flow[_Authorization]:
-        realm = self._realm(asked.parameters["realm"], key, url)
+        realm = self._realm(asked.realm, key, url)
         headers = {"accept-encoding": "identity"}
         if key.credential:
             headers["authorization"] = _basic(key.credential)
@@ -134,17 +144,16 @@ class Authorizer:
         A credential goes to the registry's own host, a pair that is built in, or a host that the configuration
         names. Hosts of the same registrable domain are not told from others: that takes the public suffix list.
         """
-        try:
-            realm = httpx.URL(text)
-        except httpx.InvalidURL:
-            realm = httpx.URL()
+        realm = locate(text)
+        if realm is None:
+            raise failures.failed(url, "names a token service that is no URL of the web")
         local = self._options.allow_loopback and names_loopback(realm.host)
-        if realm.scheme != "https" and not (realm.scheme == "http" and local):
+        if realm.scheme != "https" and not local:
             raise _untrusted(url, realm, "is not reached by https")
         trusted = self._options.token_realms.get(url.host, frozenset()) | BUILT_IN_REALMS.get(url.host, frozenset())
         if key.credential and realm.host != url.host and realm.host not in trusted:
             raise _untrusted(url, realm, f"is no host that tokenRealms names for {url.host}")
-        return realm.copy_with(userinfo=b"", fragment=None)
+        return realm
 
 
 def _repository(url: httpx.URL) -> str:

@@ -26,6 +26,11 @@ class Challenge:
     scheme: str
     parameters: Mapping[str, str]
 
+    @property
+    def realm(self) -> str:
+        """Of Bearer, the URL of the token service; empty where none is named."""
+        return self.parameters.get("realm", "")
+
 
 def parse(headers: Iterable[str]) -> list[Challenge]:
     """All challenges of all ``WWW-Authenticate`` headers, in order.
@@ -38,7 +43,7 @@ def parse(headers: Iterable[str]) -> list[Challenge]:
 
 def choose(challenges: Iterable[Challenge]) -> Challenge | None:
     """The challenge to answer: Bearer with a realm before Basic; None where there is neither."""
-    usable = [c for c in challenges if c.scheme == "basic" or (c.scheme == "bearer" and c.parameters.get("realm"))]
+    usable = [c for c in challenges if c.scheme == "basic" or (c.scheme == "bearer" and c.realm)]
     return min(usable, key=lambda challenge: challenge.scheme != "bearer", default=None)
 
 

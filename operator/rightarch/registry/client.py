@@ -18,6 +18,7 @@ from rightarch.reference import Reference, check_digest
 from rightarch.registry import failures
 from rightarch.registry.authorization import Authorizer, Flow
 from rightarch.registry.keychain import Credential
+from rightarch.registry.location import is_plain, locate
 from rightarch.registry.transport import LIMIT
 
 MAX_REDIRECTS: Final = 5
@@ -127,8 +128,10 @@ def _request(method: str, reference: Reference, rest: str) -> httpx.Request:
     try:
         url = httpx.URL(f"https://{reference.host}/v2/{reference.path}/{rest}")
     except httpx.InvalidURL:
+        url = httpx.URL()
+    if not is_plain(url):
         text = f"{reference} names no registry that can be contacted: check its host and port"
-        raise UnreadableImage(Reason.INVALID_REFERENCE, text) from None
+        raise UnreadableImage(Reason.INVALID_REFERENCE, text)
     return httpx.Request(method, url, headers=_HEADERS, extensions={LIMIT: manifest.MAX_BYTES})
 
 
@@ -141,11 +144,8 @@ _HEADERS: Final[Mapping[str, str]] = {
 
 def _redirected(request: httpx.Request, location: str) -> httpx.Request:
     """The request to where an answer points, without its authorization."""
-    try:
-        url = request.url.join(location).copy_with(userinfo=b"", fragment=None)
-    except (httpx.InvalidURL, ValueError):
-        raise failures.failed(request.url, "redirects to what is no URL") from None
-    if url.scheme not in {"http", "https"} or not url.host:
+    url = locate(location, request.url)
+    if url is None:
         raise failures.failed(request.url, "redirects to what is no URL of the web")
     return httpx.Request(request.method, url, headers=_HEADERS, extensions=request.extensions)
 
