@@ -48,8 +48,12 @@ class Guardian:
         """Leave this folder alone from now on."""
         self._say(f"-folder {folder}")
 
+    def own_group(self, group: int) -> None:
+        """Have this process group killed when the Python process ends."""
+        self._say(f"+group {group}")
+
     def disown_group(self, group: int) -> None:
-        """Leave this process group alone from now on; groups announce themselves (see `announced`)."""
+        """Leave this process group alone from now on."""
         self._say(f"-group {group}")
 
     def announced(self, command: list[str]) -> list[str]:

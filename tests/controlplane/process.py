@@ -119,6 +119,7 @@ class Process:
                 start_new_session=True,
             )
         self._owned = True
+        keeper.own_group(self.pid)  # the child says so too, but perhaps not before this process ends orderly
 
     def wait_ready(self, seconds: float = 30) -> None:
         """Return when the process is ready.
