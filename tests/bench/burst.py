@@ -37,7 +37,7 @@ def main(stage: Stage, rounds: int) -> dict[str, Any]:
                 console.print(_told(round_, mode, connections, results[connections][mode][-1]))
     return {
         str(connections): table(
-            f"{shapes[connections]} pods by {connections} connection(s): medians of {rounds} rounds, ratio to the first",
+            f"{shapes[connections]} pods by {connections} connections: medians of {rounds} rounds, ratio to the first",
             MEASURES,
             results[connections],
         )
