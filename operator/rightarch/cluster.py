@@ -9,6 +9,7 @@ import logging
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from socket import SOCK_STREAM
@@ -44,6 +45,8 @@ _JSON: Final = "application/json"
 Patch = Literal["json-patch", "merge-patch"]
 """How a change is written: as operations, or as the parts of the object that change."""
 
+_SUCCESS: Final = frozenset({200, 201})
+
 log = logging.getLogger(__name__)
 
 Object = Mapping[str, Any]
@@ -59,6 +62,29 @@ class ClusterError(RightarchError):
     def __init__(self, status: int, message: str) -> None:
         super().__init__(f"the API server answered {status}: {message}")
         self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How the API server is reached, for a library that has connections of its own.
+
+    Attributes:
+        server: its base URL.
+        ca_file: certificates of the authorities to trust, PEM; None for the public ones.
+        verify: whether its certificate is checked.
+        cert_file: a client certificate, PEM, or None.
+        key_file: the key of the client certificate.
+        authorization: the value of the header of that name, or None.
+        proxy: the URL of an HTTP proxy, or None.
+    """
+
+    server: str
+    ca_file: str | None
+    verify: bool
+    cert_file: str | None
+    key_file: str | None
+    authorization: str | None = field(repr=False)
+    proxy: str | None
 
 
 class Store(Protocol):
@@ -128,6 +154,22 @@ class Cluster:
             found: dict[str, Any] = orjson.loads(await response.read())
             return found
 
+    async def create(self, collection: str, thing: Object) -> dict[str, Any]:
+        """Create an object, and return it as it was stored.
+
+        Raises:
+            ClusterError: with status 409 where there is one of that name.
+        """
+        return await self._send("POST", collection, thing)
+
+    async def replace(self, path: str, thing: Object) -> dict[str, Any]:
+        """Put an object in the place of the one at a path, and return it as it was stored.
+
+        Raises:
+            ClusterError: with status 409 where its ``metadata.resourceVersion`` is not the stored one's any more.
+        """
+        return await self._send("PUT", path, thing)
+
     async def patch(self, path: str, form: Patch, change: object) -> dict[str, Any]:
         """Change the object at a path, and return what it became.
 
@@ -156,14 +198,32 @@ class Cluster:
             ClusterError: what the API server answered.
         """
         objects: list[Object] = []
-        query: dict[str, object] = {"limit": PAGE} | _named(name)
+        resource_version = ""
+        async with aclosing(self.pages(path, _named(name), metadata=True)) as pages:
+            async for page, resource_version in pages:  # noqa: B007 - the last one is returned
+                objects += map(_without_managers, page)
+        return objects, resource_version
+
+    async def pages(
+        self, path: str, query: Mapping[str, object] | None = None, *, metadata: bool = False
+    ) -> AsyncGenerator[tuple[list[Object], str], None]:
+        """The objects of a collection, a page at a time, each page with the list's resourceVersion.
+
+        Args:
+            path: the collection.
+            query: selectors.
+            metadata: whether the objects' metadata alone is asked for.
+
+        Raises:
+            ClusterError: with status 410 where the pages were read too slowly to go on.
+        """
+        asked: dict[str, object] = {**(query or {}), "limit": PAGE}
         while True:
-            page = await self._get(path, query)
-            objects += map(_without_managers, page["items"])
-            token = page["metadata"].get("continue")
-            if not token:
-                return objects, page["metadata"]["resourceVersion"]
-            query = {"limit": PAGE, "continue": token} | _named(name)
+            page = await self._get(path, asked, _METADATA_LIST if metadata else _JSON)
+            yield page["items"], page["metadata"]["resourceVersion"]
+            if not (token := page["metadata"].get("continue")):
+                return
+            asked["continue"] = token
 
     async def watch_metadata(
         self, path: str, resource_version: str, name: str | None = None
@@ -188,9 +248,22 @@ class Cluster:
                     raise ClusterError(event["object"].get("code", 500), event["object"].get("message", ""))
                 yield event["type"], event["object"]
 
-    async def _get(self, path: str, query: Mapping[str, object]) -> Any:  # noqa: ANN401 - JSON
-        async with self._request("GET", path, query, _METADATA_LIST, LIST_SECONDS) as response:
+    async def access(self) -> Access:
+        """How the API server is reached, with credentials that are fresh now."""
+        used = self._client.configuration
+        authorization = await used.get_api_key_with_prefix("BearerToken")
+        return Access(
+            used.host, used.ssl_ca_cert, used.verify_ssl, used.cert_file, used.key_file, authorization, used.proxy
+        )
+
+    async def _get(self, path: str, query: Mapping[str, object], accept: str) -> Any:  # noqa: ANN401 - JSON
+        async with self._request("GET", path, query, accept, LIST_SECONDS) as response:
             return orjson.loads(await response.read())
+
+    async def _send(self, method: str, path: str, thing: Object) -> dict[str, Any]:
+        async with self._request(method, path, {}, _JSON, WRITE_SECONDS, body=thing) as response:
+            stored: dict[str, Any] = orjson.loads(await response.read())
+            return stored
 
     @asynccontextmanager
     async def _request(  # noqa: PLR0913 - the parts of a request; the last two are those of one with a body
@@ -204,7 +277,7 @@ class Cluster:
         content: str = _JSON,
         body: object = None,
     ) -> AsyncIterator[Any]:
-        """The raw response of a request that succeeded with status 200; ``seconds`` bounds it as a whole."""
+        """The raw response of a request that succeeded; ``seconds`` bounds it as a whole."""
         parts = await self._client.param_serialize(
             method,
             path,
@@ -215,7 +288,7 @@ class Cluster:
         )
         response = (await self._client.call_api(*parts, _request_timeout=seconds)).response
         async with response:
-            if response.status != 200:
+            if response.status not in _SUCCESS:
                 raise ClusterError(response.status, _message(await response.content.read(4096)))
             yield response
 
