@@ -82,8 +82,8 @@ class TokenServer:
 
     @property
     def url(self) -> str:
-        """The realm that a registry names."""
-        return f"https://127.0.0.1:{self._http.server_port}/token"
+        """The realm that a registry names; by name, because crane refuses realms at loopback addresses."""
+        return f"https://localhost:{self._http.server_port}/token"
 
     def write_keys(self, path: Path) -> Path:
         """Write the public key as a JSON Web Key Set, by which a registry checks tokens."""

@@ -1,0 +1,1 @@
+"""Look-ups at a real registry, and at servers that fail."""
