@@ -6,8 +6,8 @@ from .nodes import fake_node
 from .pki import CertificateAuthority
 from .process import Process, StartError, free_port
 from .rest import ApiError, Resources
+from .toolchain import BuildError
 from .waiting import wait_for
-from .workshop import BuildError
 
 __all__ = [
     "ApiError",

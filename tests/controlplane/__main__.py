@@ -10,15 +10,15 @@ import sys
 from .binaries import find
 from .components import COMPONENTS
 from .report import say
-from .toolchain import ToolchainError
-from .workshop import BuildError, Workshop
+from .toolchain import BuildError
+from .workshop import Workshop
 
 
 def main() -> int:
     """Find or build all components; returns the exit status."""
     try:
         provide_all()
-    except (BuildError, ToolchainError, OSError) as error:
+    except (BuildError, OSError) as error:
         say(f"The control plane is not complete: {error}")
         return 1
     except KeyboardInterrupt:

@@ -108,7 +108,7 @@ class ControlPlane:
 
         Raises:
             StartError: a component failed; the end of its log is in the message.
-            BinaryError: a component could neither be found nor built.
+            BuildError: a component could neither be found nor built.
         """
         for program in COMPONENTS if self._kwok else COMPONENTS[:-1]:
             binary(program)  # a build takes minutes: before any clock runs, and before there is anything to end

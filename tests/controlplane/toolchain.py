@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
 
-class ToolchainError(Exception):
-    """The Go toolchain does not work."""
+class BuildError(Exception):
+    """A program can't be built; carries the end of what the tools said."""
 
 
 def needed_version() -> Version:
@@ -89,6 +89,6 @@ def _go_env(go: Path) -> dict[str, str]:
         cwd="/",  # where no go.mod has a say
     )
     if done.returncode:
-        raise ToolchainError(f"{go} does not work: {done.stderr.strip()}")
+        raise BuildError(f"{go} does not work: {done.stderr.strip()}")
     values: dict[str, str] = json.loads(done.stdout)
     return values

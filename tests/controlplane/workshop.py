@@ -11,7 +11,7 @@ from .cache import cache_folder, cached, lock, scratch_folder
 from .components import MODULES
 from .process import Process
 from .report import say
-from .toolchain import find_go, go_environment, install_go
+from .toolchain import BuildError, find_go, go_environment, install_go
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,10 +19,6 @@ if TYPE_CHECKING:
     from .components import Component
 
 REPORT_SECONDS = 30
-
-
-class BuildError(Exception):
-    """A build failed; carries the end of what it said."""
 
 
 class Workshop:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.controlplane import BuildError, wait_for
+from tests.controlplane.__main__ import main
 from tests.controlplane.binaries import find
 from tests.controlplane.cache import cache_folder, cached, lock, scratch_folder
 from tests.controlplane.components import COMPONENTS, MODULES, parse_version
@@ -222,6 +223,19 @@ def test_a_program_that_is_not_what_was_asked_for_is_not_kept() -> None:
     ):
         shop.provide(KUBECTL)
     assert not cached(KUBECTL).exists()
+
+
+@pytest.mark.usefixtures("go_calls")
+def test_the_command_fails_with_a_clear_message(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`make binaries` stops there."""
+    monkeypatch.setenv("FAILURE", "dial tcp: no route to host")
+    assert main() == 1
+    lines = capsys.readouterr().err.splitlines()
+    [problem] = [line for line in lines if line.startswith("The control plane is not complete: ")]
+    assert "the build of crane failed with status 1" in problem
+    assert lines[-1] == "dial tcp: no route to host"
 
 
 def test_two_runs_at_once_build_once_and_the_second_says_that_it_waits(
