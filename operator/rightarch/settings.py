@@ -12,30 +12,24 @@ if TYPE_CHECKING:
 
 ENVIRONMENT_PREFIX: Final = "RIGHTARCH_"
 
+_DNS_LABEL: Final = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+_DNS_SUBDOMAIN: Final = r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$"
+
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["text", "json"]
 
 
-class WebhookSettings(BaseModel):
-    """What ``rightarch webhook`` is told; every field is an option and an environment variable of its own."""
+class ProcessSettings(BaseModel):
+    """What every process is told; each field is an option and an environment variable of its own."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    cert_file: FilePath = Field(description="the file with the TLS certificate chain, in PEM")
-    key_file: FilePath = Field(description="the file with the certificate's private key, in PEM")
     address: IPvAnyAddress = Field(
-        default="0.0.0.0",  # noqa: S104 - the API server comes from outside the pod
+        default="0.0.0.0",  # noqa: S104 - the API server and the kubelet come from outside the pod
         validate_default=True,
         description="the IP address to listen on; :: for IPv6",
     )
-    port: int = Field(default=8443, ge=1, le=65535, description="the port of the admission endpoint, HTTPS")
     health_port: int = Field(default=8080, ge=1, le=65535, description="the port of health and metrics, HTTP")
-    lookup_budget: float = Field(
-        default=1.0, gt=0, le=3, description="seconds that an admission waits for images not known yet"
-    )
-    drain_seconds: float = Field(
-        default=5.0, ge=0, le=60, description="seconds between SIGTERM and the end of listening"
-    )
     kubeconfig: FilePath | None = Field(default=None, description="a kubeconfig; without it, the pod's own account")
     registry_ca_file: FilePath | None = Field(
         default=None, description="a file with further CAs to trust for registries, in PEM"
@@ -58,11 +52,39 @@ class WebhookSettings(BaseModel):
         except ValidationError as error:
             raise SettingsError("\n".join(_problems(cls, error))) from None
 
+
+class WebhookSettings(ProcessSettings):
+    """What ``rightarch webhook`` is told."""
+
+    cert_file: FilePath = Field(description="the file with the TLS certificate chain, in PEM")
+    key_file: FilePath = Field(description="the file with the certificate's private key, in PEM")
+    port: int = Field(default=8443, ge=1, le=65535, description="the port of the admission endpoint, HTTPS")
+    lookup_budget: float = Field(
+        default=1.0, gt=0, le=3, description="seconds that an admission waits for images not known yet"
+    )
+    drain_seconds: float = Field(
+        default=5.0, ge=0, le=60, description="seconds between SIGTERM and the end of listening"
+    )
+
     @model_validator(mode="after")
     def _ports_differ(self) -> Self:
         if self.port == self.health_port:
             raise ValueError(f"--port and --health-port are both {self.port}; give each its own")
         return self
+
+
+class ControllerSettings(ProcessSettings):
+    """What ``rightarch controller`` is told."""
+
+    namespace: str = Field(
+        pattern=_DNS_LABEL, description="the namespace of the Lease: the one in which Rightarch is installed"
+    )
+    lease_name: str = Field(
+        default="rightarch-controller", pattern=_DNS_SUBDOMAIN, description="the name of the Lease of the one leader"
+    )
+    list_interval: float = Field(
+        default=300.0, ge=1, le=86400, description="seconds between two full lists of workloads and unseen pods"
+    )
 
 
 def option(name: str) -> str:
