@@ -108,7 +108,11 @@ class WebhookServer:
             *options,
         ]
         self.process = Process(
-            "rightarch webhook", command, log=self.folder / "webhook.log", ready=f"{self.health}/readyz"
+            "rightarch webhook",
+            command,
+            log=self.folder / "webhook.log",
+            ready=f"{self.health}/readyz",
+            environment={"TMPDIR": str(self.folder)},  # where the client keeps its keys, which a crash leaves behind
         )
 
     def __enter__(self) -> Self:
