@@ -16,7 +16,6 @@ import httpx
 from rich.console import Console
 
 from tests.controlplane import ApiError, BuildError, KubectlError, StartError
-from tests.controlplane.toolchain import ToolchainError
 
 from .folder import Busy, end, held
 from .run import run
@@ -29,7 +28,6 @@ LOG_WIDTH = 120
 FAILURES = (
     Busy,
     BuildError,
-    ToolchainError,
     StartError,
     ApiError,
     KubectlError,

@@ -9,14 +9,12 @@ import signal
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from tests.controlplane import ControlPlane, Resources, fake_node, wait_for
-from tests.controlplane.__main__ import provide_all
-from tests.controlplane.binaries import find
-from tests.controlplane.components import COMPONENTS
 from tests.controlplane.rest import result
 from tests.images import RegistryServer, push_samples
 from tests.support.webhook import WebhookServer
 
 from .manifests import manifest
+from .programs import provide_programs
 from .scenario import NODES, WORKLOADS
 
 if TYPE_CHECKING:
@@ -85,7 +83,7 @@ class Stage:
         self._stack.pop_all()
 
     def _start(self) -> None:
-        _provide_programs(self._progress)
+        provide_programs(self._progress)
         with self._progress.step("Starting etcd, API server, controllers, scheduler and KWOK"):
             self.plane = self._stack.enter_context(ControlPlane(self._hold.control_plane))
         self.client: httpx.Client = self._stack.enter_context(self.plane.client())
@@ -114,13 +112,6 @@ class Stage:
 
 
 _PROBE = next(workload for workload in WORKLOADS if workload.kind == "Pod")
-
-
-def _provide_programs(progress: Progress) -> None:
-    if all(find(component) for component in COMPONENTS.values()):
-        return
-    with progress.step("Getting the programs of the control plane", chatty=True):
-        provide_all()
 
 
 def _is_ready(node: dict[str, Any]) -> bool:
