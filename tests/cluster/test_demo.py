@@ -1,0 +1,207 @@
+"""The demo as a user runs it: what it shows, what it says, and that nothing stays behind."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.controlplane import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+SECONDS = 120
+ARCHITECTURES = {
+    "Deployment checkout x5": {"amd64"},
+    "Deployment search x5": {"arm64"},
+    "Deployment web x5": {"amd64", "arm64"},
+    "Deployment web-agent x5": {"amd64"},
+    "Job migrate x5": {"arm64"},
+    "CronJob report x5": {"amd64"},
+    "Pod toolbox": {"arm64"},
+}
+"""The workloads that must run, and where they may."""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """A folder for one demo, which is ended and gone afterwards."""
+    (tmp_path / "tmp").mkdir()
+    yield tmp_path / "demo"
+    left = left_of(tmp_path)
+    run(tmp_path / "demo", "--down")
+    assert left == []
+
+
+@pytest.fixture(scope="module")
+def said(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """All that one whole run says."""
+    folder = tmp_path_factory.mktemp("whole")
+    (folder / "tmp").mkdir()
+    status, text = run(folder / "demo")
+    assert status == 0, text
+    assert left_of(folder) == []
+    return text
+
+
+def demo(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Start the demo as a process; its temporary files would go beside its folder."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.demo", f"--folder={folder}", *arguments],
+        cwd=ROOT,
+        env=os.environ | {"COLUMNS": "120", "TMPDIR": str(folder.with_name("tmp"))},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def run(folder: Path, *arguments: str) -> tuple[int, str]:
+    """Run the demo to its end; gives its exit status and what it said."""
+    with demo(folder, *arguments) as process:
+        said, _ = process.communicate(timeout=SECONDS)
+    return process.returncode, said
+
+
+def until(process: subprocess.Popen[str], text: str) -> None:
+    """Read what a demo says until it says this; a step is told when it begins."""
+    assert process.stdout is not None
+    said = ""
+    while text not in said:
+        character = process.stdout.read(1)
+        assert character, f"it ended before it said {text!r}:\n{said}"
+        said += character
+
+
+def commands(folder: Path) -> dict[int, str]:
+    """The processes whose command lines mention a path, but for the demo itself and what watches over it."""
+    found = {}
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            command = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            if f"{folder}/" in command and "tests.demo" not in command:
+                found[int(path.parent.name)] = command
+    return found
+
+
+def left_of(folder: Path) -> list[object]:
+    """What there is of a demo: processes, its folder, temporary files."""
+    return [*commands(folder).values(), *folder.glob("demo"), *folder.glob("tmp/*")]
+
+
+def sections(said: str) -> dict[str, list[str]]:
+    """The table, by the first cell of each workload."""
+    blocks = (block.splitlines() for block in re.split(r"\n\s*\n", said.partition("───\n")[2]))
+    return {re.split(r"\s{2,}", lines[0])[0]: lines for lines in blocks if lines}
+
+
+def test_all_comes_out_as_it_must_and_nothing_is_left(said: str) -> None:
+    """Exit status 0; each workload's nodes, what was written, and its verdict are in the table; no colour codes."""
+    assert "\x1b" not in said
+    assert "Nothing was left behind." in said
+    column = next(line for line in said.splitlines() if "With Rightarch:" in line).index("With Rightarch:")
+    table = sections(said)
+    for workload, architectures in ARCHITECTURES.items():
+        right = "\n".join(line[column:] for line in table[workload])
+        assert set(re.findall(r"\bn[1-5] (\w+)", right)) <= architectures, said
+        assert set(re.findall(r"runs|Pending|exec format error|ErrImagePull", right)) == {"runs"}, said
+        assert "Constrained" in right, said
+        assert f"arch in {', '.join(sorted(architectures))} " in right, said
+    assert all("as expected" in "\n".join(table[name]) for name in [*ARCHITECTURES, "Pod mixed-pair", "Pod sensor"])
+
+
+def test_it_shows_the_failures_that_are_removed(said: str) -> None:
+    """Without Rightarch pods land wrong; the pair keeps its spec with a warning, the arm/v7 image waits."""
+    table = sections(said)
+    assert "exec format error" in "\n".join(table["Deployment search x5"])
+    assert "ErrImagePull" in "\n".join(table["Deployment checkout x5"])
+    assert re.search(r"NoCommonArchitecture +n\d", table["Pod mixed-pair"][0]), said
+    assert "spec unchanged" in "\n".join(table["Pod mixed-pair"])
+    assert re.search(r"Constrained +none +Pending", table["Pod sensor"][0]), said
+    assert "arch in arm " in "\n".join(table["Pod sensor"])
+    assert "Warning at the creation of Pod mixed-pair: rightarch: NoCommonArchitecture: " in said
+    failed = re.findall(r"Rightarch, (\d+) of 33 pods landed where they can't run", said)
+    assert int(failed[0]) > 9, said
+    assert failed[1] == "1", said
+
+
+def test_a_demo_that_is_kept_can_be_talked_to_until_it_is_taken_down(folder: Path) -> None:
+    """The commands that it prints work as they are; a second run is refused; --down ends all of it."""
+    status, said = run(folder, "--keep")
+    assert status == 0, said
+    assert (folder / "kubeconfig").stat().st_mode & 0o077 == 0
+    lines = said.partition("The demo is up.")[2].splitlines()
+    script = "\n".join(["set -e", *(line for line in lines if line.startswith("  "))])
+    talk = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False, timeout=SECONDS)
+    assert talk.returncode == 0, talk.stderr
+    assert '"values":["arm64"]' in talk.stdout
+    assert '{"reason":"Constrained"' in talk.stdout
+    assert talk.stderr.startswith("Warning: rightarch: NoCommonArchitecture: ")
+    assert run(folder) == (1, f"A demo is up in {folder}. `make demo-down` ends it.\n")
+    assert len(commands(folder)) == 7
+    assert run(folder, "--down") == (0, "The demo is down.\n")
+    assert left_of(folder.parent) == []
+    assert run(folder, "--down") == (0, "No demo is up.\n")
+
+
+@pytest.mark.parametrize(
+    ("step", "number", "status"),
+    [
+        ("Starting etcd", signal.SIGINT, 130),
+        ("Creating the workloads without", signal.SIGTERM, 130),
+        ("Creating the same workloads", signal.SIGKILL, -9),
+    ],
+)
+def test_whatever_ends_it_nothing_is_left(folder: Path, step: str, number: signal.Signals, status: int) -> None:
+    """Ctrl-C and worse, while it starts and while it works, also where it was to be kept."""
+    with demo(folder, "--keep") as process:
+        until(process, step)
+        process.send_signal(number)
+        said, _ = process.communicate(timeout=SECONDS)
+    assert process.returncode == status, said
+    wait_for(lambda: left_of(folder.parent) == [])
+
+
+def test_a_second_demo_is_refused_while_one_runs(folder: Path) -> None:
+    """Both a run and the end of one say that there is one; it is not disturbed, and Ctrl-C ends it."""
+    with demo(folder) as process:
+        until(process, "Starting etcd")
+        process.send_signal(signal.SIGSTOP)  # so that it does not end meanwhile
+        refusal = f"A demo is running in {folder}. Wait for its end, or end it there with Ctrl-C.\n"
+        assert run(folder) == (1, refusal)
+        assert run(folder, "--down") == (1, refusal)
+        process.send_signal(signal.SIGCONT)
+        until(process, "Making 5 nodes")
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=SECONDS)
+    assert (process.returncode, said.splitlines()[-1]) == (
+        130,
+        "Interrupted. Whatever the demo had started was ended and removed.",
+    )
+
+
+def test_it_fails_where_rightarch_fails(folder: Path) -> None:
+    """A webhook that dies lets pods through unchanged: the demo says what is not as expected, and exits with 1."""
+    with demo(folder) as process:
+        until(process, "Starting rightarch webhook")
+        [webhook] = wait_for(lambda: [pid for pid, text in commands(folder).items() if "rightarch webhook" in text])
+        until(process, "Creating the same workloads")
+        os.kill(webhook, signal.SIGKILL)
+        said, _ = process.communicate(timeout=SECONDS)
+    assert process.returncode == 1, said
+    assert re.search(r"NOT AS EXPECTED: Pod sensor: sensor has the Reason None; Constrained was\s+expected", said), said
+    assert left_of(folder.parent) == []
+
+
+def test_wrong_usage_is_told_from_failure(folder: Path) -> None:
+    """Exit status 2."""
+    assert run(folder, "--keep", "--down")[0] == 2
