@@ -3,7 +3,8 @@
 The only package that speaks HTTP to registries. Follows what the author of a pod wrote, so every address is checked
 where the connection is made. One noun a module, each importing only those above it::
 
-    options · keychain · stats · memory       values, and bounded memories
+    options · keychain · stats                values
+    memory · observer                         what is remembered, within bounds; who is told of it
     challenge · address · location            what servers and pod authors name, and whether it may be followed
     failures                                  what went wrong, as ImageErrors
     transport                                 one request, one bounded answer
@@ -12,16 +13,20 @@ where the connection is made. One noun a module, each importing only those above
     registry                                  cache, single-flight, limits: the public face
 """
 
-from rightarch.registry.keychain import AnonymousKeychain, Credential, InMemoryKeychain, Keychain
+from rightarch.registry.keychain import ANONYMOUS, AnonymousKeychain, Credential, InMemoryKeychain, Keychain
+from rightarch.registry.observer import Key, Observer
 from rightarch.registry.options import RegistryOptions
 from rightarch.registry.registry import Registry
 from rightarch.registry.stats import Stats
 
 __all__ = [
+    "ANONYMOUS",
     "AnonymousKeychain",
     "Credential",
     "InMemoryKeychain",
+    "Key",
     "Keychain",
+    "Observer",
     "Registry",
     "RegistryOptions",
     "Stats",

@@ -48,8 +48,10 @@ class Answer:
         outcome: its platforms, or why they can't be told.
         fresh_until: when to ask again, on the monotonic clock, in seconds.
         stale_until: when the outcome must no longer be used at all.
+        kept: whether it is kept outside of this process: then it answers until a registry fails to confirm it.
     """
 
     outcome: ImagePlatforms | ImageError
     fresh_until: float
     stale_until: float
+    kept: bool = False

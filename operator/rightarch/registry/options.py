@@ -39,5 +39,5 @@ class RegistryOptions:
     max_lookups: int = 256
     max_lookups_per_registry: int = 128
     max_connections_per_registry: int = 32
-    max_images: int = 20_000
+    max_images: int = 50_000
     max_references: int = 50_000

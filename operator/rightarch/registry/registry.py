@@ -17,12 +17,12 @@ from rightarch.registry.authorization import Authorizer, Flow
 from rightarch.registry.client import Client
 from rightarch.registry.keychain import ANONYMOUS, Credential, Keychain
 from rightarch.registry.memory import Answer, Recent
+from rightarch.registry.observer import Key, Observer, Unobserved
 from rightarch.registry.options import RegistryOptions
 from rightarch.registry.stats import Stats
 from rightarch.registry.transport import Transport
 
 _log = logging.getLogger(__name__)
-_Key = tuple[str, str]
 _FOREVER: Final = float("inf")
 
 
@@ -34,45 +34,83 @@ class Registry:
 
     Attributes:
         stats: counters for metrics.
+        observer: who is told of what is learnt and used.
     """
 
     def __init__(self, options: RegistryOptions, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.stats = Stats()
+        self.observer: Observer = Unobserved()
         self._options = options
         self._clock = clock
         self._contents: Recent[str, ImagePlatforms] = Recent(options.max_images)
-        self._answers: Recent[_Key, Answer] = Recent(options.max_references)
-        self._flights: dict[_Key, asyncio.Task[ImagePlatforms | ImageError]] = {}
+        self._answers: Recent[Key, Answer] = Recent(options.max_references)
+        self._flights: dict[Key, asyncio.Task[ImagePlatforms | ImageError]] = {}
+        self._recorded: set[Key] = set()
         self._busy: Counter[str] = Counter()
         self._client = Client(Authorizer(options, clock), self._contents)
         self._transport = Transport(options, self.stats)
 
-    def known(self, reference: Reference, keychain: Keychain) -> ImagePlatforms | ImageError | None:
+    def known(
+        self, reference: Reference, keychain: Keychain, *, record: bool = True
+    ) -> ImagePlatforms | ImageError | None:
         """What memory holds: the platforms, a failure of the last seconds, or None. Asks nobody, and never waits.
 
         Using an answer that is due for confirmation starts that in the background (if an event loop is running).
+        Without ``record`` the observer is told neither of this use nor of what it starts.
         """
         key = (keychain.scope, reference.canonical)
         now = self._clock()
-        answer = self._answers.get(key)
+        found, answer = key, self._answers.get(key)
         if answer is None or now >= answer.stale_until:
-            answer = self._shared(reference) if keychain.scope else None
+            found, answer = (ANONYMOUS, key[1]), self._shared(reference) if keychain.scope else None
         if answer is None or now >= answer.stale_until:
             return None
         if now >= answer.fresh_until:
-            self._refresh(key, reference, keychain)
+            self._refresh(key, reference, keychain, record=record)
+        if record and isinstance(answer.outcome, ImagePlatforms):
+            self.observer.used(found, answer.outcome)
         return answer.outcome
 
-    async def platforms(self, reference: Reference, keychain: Keychain) -> ImagePlatforms:
+    def learn(self, reference: Reference, scope: str, image: ImagePlatforms, age: float) -> ImagePlatforms:
+        """Take over what was read elsewhere, in a scope, ``age`` seconds ago. What is known better here stays.
+
+        It answers until it is forgotten, and is due for confirmation when a look-up of our own would be. What a
+        registry refuses to confirm is dropped; while the registry fails, it answers as long as any other answer.
+
+        Returns:
+            The image as ``observer.used`` will be told of it: content is shared by digest.
+        """
+        key = (scope, reference.canonical)
+        image = self._contents.get(image.digest) or image
+        self._contents.put(image.digest, image)
+        learnt = Answer(image, self._clock() - age + self._life(key, reference), _FOREVER, kept=True)
+        held = self._answers.get(key)
+        if held and isinstance(held.outcome, ImagePlatforms) and held.fresh_until >= learnt.fresh_until:
+            learnt = Answer(held.outcome, held.fresh_until, held.stale_until if held.kept else _FOREVER, kept=True)
+            image = held.outcome
+        self._answers.put(key, learnt)
+        return image
+
+    def forget(self, reference: Reference, scope: str) -> None:
+        """Drop what a reference stands for in a scope, and what its content was read to be: it is read anew."""
+        key = (scope, reference.canonical)
+        held = self._answers.get(key)
+        if held is not None and isinstance(held.outcome, ImagePlatforms):
+            self._answers.drop(key)
+            self._contents.drop(held.outcome.digest)
+
+    async def platforms(self, reference: Reference, keychain: Keychain, *, record: bool = True) -> ImagePlatforms:
         """The platforms of an image, from memory or from its registry.
 
         All who ask for the same at the same time wait for one look-up. Cancelling a wait (``asyncio.timeout``) leaves
-        the look-up running for the others, and for the memory.
+        the look-up running for the others, and for the memory. Without ``record`` the observer is not told, unless
+        somebody else asks for it as well.
 
         Raises:
             ImageError: why they can't be told. LookupLimit at once, where too many look-ups are in flight.
         """
-        outcome = self.known(reference, keychain) or await self._looked_up(reference, keychain)
+        outcome = self.known(reference, keychain, record=record)
+        outcome = outcome or await self._looked_up(reference, keychain, record=record)
         if isinstance(outcome, ImageError):
             raise failures.again(outcome)
         return outcome
@@ -90,7 +128,9 @@ class Registry:
         answer = self._answers.get((ANONYMOUS, reference.canonical))
         return answer if answer is not None and isinstance(answer.outcome, ImagePlatforms) else None
 
-    async def _looked_up(self, reference: Reference, keychain: Keychain) -> ImagePlatforms | ImageError:
+    async def _looked_up(
+        self, reference: Reference, keychain: Keychain, *, record: bool
+    ) -> ImagePlatforms | ImageError:
         key = (keychain.scope, reference.canonical)
         task = self._flights.get(key)
         if task is None:
@@ -101,6 +141,8 @@ class Registry:
                     f"too many images are being looked up to ask for {reference}; it is tried later",
                 )
             task = self._start(key, reference, keychain, confirm=False)
+        if record:
+            self._recorded.add(key)
         await asyncio.wait([task])  # unlike awaiting the task, this leaves it alone when the wait is cancelled
         if task.cancelled():
             return UnresolvedImage(Reason.UNRESOLVED, f"{reference} was being looked up when Rightarch was stopped")
@@ -110,14 +152,17 @@ class Registry:
         full = len(self._flights) >= self._options.max_lookups
         return full or self._busy[reference.domain] >= self._options.max_lookups_per_registry
 
-    def _refresh(self, key: _Key, reference: Reference, keychain: Keychain) -> None:
-        if key in self._flights or self._full(reference) or not _in_event_loop():
-            return
-        self._start(key, reference, keychain, confirm=True)
-        self.stats.refreshes += 1
+    def _refresh(self, key: Key, reference: Reference, keychain: Keychain, *, record: bool) -> None:
+        if key not in self._flights:
+            if self._full(reference) or not _in_event_loop():
+                return
+            self._start(key, reference, keychain, confirm=True)
+            self.stats.refreshes += 1
+        if record:
+            self._recorded.add(key)
 
     def _start(
-        self, key: _Key, reference: Reference, keychain: Keychain, *, confirm: bool
+        self, key: Key, reference: Reference, keychain: Keychain, *, confirm: bool
     ) -> asyncio.Task[ImagePlatforms | ImageError]:
         task = asyncio.create_task(self._flight(key, reference, keychain, confirm=confirm))
         self._flights[key] = task
@@ -126,15 +171,16 @@ class Registry:
         task.add_done_callback(lambda _: self._landed(key, reference))
         return task
 
-    def _landed(self, key: _Key, reference: Reference) -> None:
+    def _landed(self, key: Key, reference: Reference) -> None:
         del self._flights[key]
+        self._recorded.discard(key)
         self.stats.in_flight -= 1
         self._busy[reference.domain] -= 1
         if not self._busy[reference.domain]:
             del self._busy[reference.domain]
 
     async def _flight(
-        self, key: _Key, reference: Reference, keychain: Keychain, *, confirm: bool
+        self, key: Key, reference: Reference, keychain: Keychain, *, confirm: bool
     ) -> ImagePlatforms | ImageError:
         """One look-up: never raises an ImageError, because nobody may be waiting for it any more."""
         outcome: ImagePlatforms | ImageError
@@ -148,7 +194,10 @@ class Registry:
             outcome, anonymous = failures.again(error), False
         if anonymous and key[0] != ANONYMOUS:
             self._answers.drop(key)  # else what a credential once found would outlive its confirmation
-        self._remember((ANONYMOUS, key[1]) if anonymous else key, reference, outcome)
+        valid = (ANONYMOUS, key[1]) if anonymous else key
+        self._remember(valid, reference, outcome)
+        if key in self._recorded:
+            self.observer.found(valid, outcome)
         word = outcome.reason.value if isinstance(outcome, ImageError) else "Found"
         self.stats.lookups[word] += 1
         _log.debug("looked up %s: %s", reference, word)
@@ -190,26 +239,29 @@ class Registry:
             found: ImagePlatforms = stop.value
             return found
 
-    def _remember(self, key: _Key, reference: Reference, outcome: ImagePlatforms | ImageError) -> None:
+    def _remember(self, key: Key, reference: Reference, outcome: ImagePlatforms | ImageError) -> None:
         now = self._clock()
+        held = self._answers.get(key)
+        kept = held is not None and held.kept
         if isinstance(outcome, ImagePlatforms):
             self._contents.put(outcome.digest, outcome)
-            self._answers.put(key, Answer(outcome, now + self._life(key, reference), self._end(key, reference, now)))
+            end = _FOREVER if kept else self._end(key, reference, now)
+            self._answers.put(key, Answer(outcome, now + self._life(key, reference), end, kept))
             return
         wait = outcome.retry_after or self._options.negative_ttl * random.uniform(0.75, 1.25)  # noqa: S311 - no secret
-        held = self._answers.get(key)
         if outcome.transient and held and isinstance(held.outcome, ImagePlatforms) and now < held.stale_until:
-            self._answers.put(key, Answer(held.outcome, now + wait, held.stale_until))
+            end = min(held.stale_until, now + self._options.stale_ttl)
+            self._answers.put(key, Answer(held.outcome, now + wait, end, kept))
         else:
             self._answers.put(key, Answer(outcome, now + wait, now + wait))
 
-    def _life(self, key: _Key, reference: Reference) -> float:
+    def _life(self, key: Key, reference: Reference) -> float:
         """How long an answer is believed: a tag may move, a digest can't, but a credential may lose its access."""
         if reference.digest is None:
             return self._options.tag_ttl
         return self._options.access_ttl if key[0] else _FOREVER
 
-    def _end(self, key: _Key, reference: Reference, now: float) -> float:
+    def _end(self, key: Key, reference: Reference, now: float) -> float:
         life = self._life(key, reference)
         return now + max(life, self._options.stale_ttl)
 
