@@ -1,0 +1,166 @@
+"""The custom resources of Rightarch: models that say what an object may hold, and their definitions.
+
+The models are the one source: ``make generate`` writes the definitions to ``crds/`` and into the chart, and objects
+that are read from a cluster are validated by the same models. Limits keep the cost of validation within what the API
+server accepts, and an object small: there is one for each image of a cluster.
+"""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.alias_generators import to_camel
+
+from rightarch.structural import structural
+
+GROUP: Final = "rightarch.dev"
+VERSION: Final = "v1alpha1"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+CATEGORY: Final = "rightarch"
+
+MAX_PLATFORMS: Final = 128
+"""Platforms of an image that an object holds; the images that people make have fewer than thirty."""
+MAX_REFERENCE: Final = 768
+"""Characters of a canonical reference: a host (253) and port, a repository (255), a sha512 digest (135)."""
+
+_REFERENCE: Final = (
+    r"^[a-zA-Z0-9.:\[\]-]+/[a-z0-9._/-]+(:[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,127}|@sha(256|384|512):[0-9a-f]{64,128})$"
+)
+_DIGEST: Final = r"^sha(256|384|512):[0-9a-f]{64,128}$"
+_PLATFORM: Final = r"^[a-z0-9._-]{1,63}(\([a-zA-Z0-9._-]{1,64}\))?/[a-z0-9._-]{1,63}(/[a-z0-9._-]{1,63})?$"
+_WORD: Final = r"^[A-Za-z0-9]{1,63}$"
+_HOST: Final = r"^[a-zA-Z0-9.:\[\]-]{1,263}$"
+
+
+def _rules(*rules: tuple[str, str]) -> dict[str, Any]:
+    """CEL rules as a schema carries them: pairs of a rule and what is told where it is broken."""
+    return {"x-kubernetes-validations": [{"rule": rule, "message": message} for rule, message in rules]}
+
+
+class _Model(BaseModel):
+    """Fields are spelt in camelCase in objects. What a newer version added is passed over."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel)
+
+
+class ImagePlatformsSpec(_Model):
+    """Which image, as whom: the identity of the object, from which its name is made. It never changes."""
+
+    model_config = ConfigDict(
+        json_schema_extra=_rules(("self == oldSelf", "an object tells of one image; make another for another"))
+    )
+
+    scope: Literal["Anonymous"] = Field(
+        description="Who may read the image, and so for whom the fact holds. Anonymous: everybody; it was read without "
+        "a credential."
+    )
+    reference: Annotated[str, StringConstraints(max_length=MAX_REFERENCE, pattern=_REFERENCE)] = Field(
+        description="The image's canonical name: registry, repository, and a tag or a digest; with a digest the tag "
+        "is left out, as in docker.io/library/nginx:1.27.",
+    )
+
+
+class ImagePlatformsStatus(_Model):
+    """What was learnt of the image, and when."""
+
+    digest: Annotated[str, StringConstraints(max_length=135, pattern=_DIGEST)] = Field(
+        description="The digest of the index or manifest that the reference stood for when it was looked up."
+    )
+    platforms: tuple[Annotated[str, StringConstraints(max_length=260, pattern=_PLATFORM)], ...] = Field(
+        max_length=MAX_PLATFORMS,
+        description="What the image was built for, as OS/ARCHITECTURE[/VARIANT], normalised as containerd does and "
+        "sorted; an OS version stands in parentheses, as in windows(10.0.17763)/amd64. Empty: an index without any "
+        "image.",
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+    )
+    indexed: bool = Field(
+        description="Whether the platforms stand in an index, from which each node picks its own; otherwise the image "
+        "is a single manifest, and its configuration says what it is for."
+    )
+    source: Annotated[str, StringConstraints(max_length=263, pattern=_HOST)] = Field(
+        description="The host that was asked: the registry itself."
+    )
+    learned_at: AwareDatetime = Field(
+        description="When the digest, or the end of a failure, was learnt. Confirmations are not written."
+    )
+    last_used: date = Field(
+        description="The day (UTC) of the last use that was written, at most once a day. Objects that are not used "
+        "any more may be deleted."
+    )
+    last_failure: Annotated[str, StringConstraints(max_length=63, pattern=_WORD)] | None = Field(
+        default=None,
+        description="The Reason for which the last look-up failed, such as RateLimited or ImageNotFound; absent if it "
+        "succeeded. What was learnt before stays.",
+    )
+
+
+class ImagePlatforms(_Model):
+    """What Rightarch knows of one image: the platforms that it was built for.
+
+    Written by Rightarch after a look-up and shared by all of its replicas, so that none asks a registry for what
+    another knows. To have an image looked up anew, delete its object. The names tell which images are in use, private
+    ones too: give no access to whom that does not concern.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra=_rules(
+            (
+                "self.metadata.name.matches('^[0-9a-f]{40}$')",
+                "the name is 40 hexadecimal digits, made from scope and reference",
+            ),
+            (
+                "!self.spec.reference.contains('@') || self.spec.reference.endsWith('@' + self.status.digest)",
+                "the status has another digest than the reference",
+            ),
+        )
+    )
+
+    spec: ImagePlatformsSpec = Field(description="Which image, as whom: the identity of the object. It never changes.")
+    status: ImagePlatformsStatus = Field(
+        description="What was learnt of the image, and when. No subresource: it is written together with the spec."
+    )
+
+
+_COLUMNS: Final = (
+    {"name": "Reference", "type": "string", "jsonPath": ".spec.reference"},
+    {"name": "Platforms", "type": "string", "jsonPath": ".status.platforms"},
+    {"name": "Scope", "type": "string", "jsonPath": ".spec.scope"},
+    {"name": "Last used", "type": "string", "jsonPath": ".status.lastUsed"},
+    {"name": "Failure", "type": "string", "jsonPath": ".status.lastFailure"},
+    {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
+    {"name": "Digest", "type": "string", "jsonPath": ".status.digest", "priority": 1},
+    {"name": "Learned", "type": "date", "jsonPath": ".status.learnedAt", "priority": 1},
+)
+
+IMAGE_PLATFORMS: Final[Mapping[str, Any]] = {
+    "kind": "ImagePlatforms",
+    "listKind": "ImagePlatformsList",
+    "plural": "imageplatforms",
+    "singular": "imageplatforms",
+    "shortNames": ["imgp"],
+    "categories": [CATEGORY],
+}
+
+
+def definitions() -> dict[str, dict[str, Any]]:
+    """All CustomResourceDefinitions, by the plural of their kind."""
+    return {IMAGE_PLATFORMS["plural"]: _definition(IMAGE_PLATFORMS, ImagePlatforms, _COLUMNS)}
+
+
+def _definition(
+    names: Mapping[str, Any], model: type[BaseModel], columns: tuple[Mapping[str, object], ...]
+) -> dict[str, Any]:
+    version = {
+        "name": VERSION,
+        "served": True,
+        "storage": True,
+        "additionalPrinterColumns": [dict(column) for column in columns],
+        "schema": {"openAPIV3Schema": structural(model)},
+    }
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{names['plural']}.{GROUP}"},
+        "spec": {"group": GROUP, "names": dict(names), "scope": "Cluster", "versions": [version]},
+    }

@@ -1,0 +1,38 @@
+"""Writes what is generated from code, by ``make generate``: the definitions of custom resources, twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+from rightarch.crds import definitions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ROOT = Path(__file__).parent.parent
+FOLDERS = (Path("crds"), Path("charts/rightarch/files/crds"))
+HEADER = "# Generated from operator/rightarch/crds.py by `make generate`.\n"
+
+
+def files() -> Mapping[Path, str]:
+    """The text of every generated file, by its path in the project."""
+    return {
+        folder / f"{name}.yaml": HEADER + yaml.safe_dump(definition, sort_keys=False, width=120)
+        for folder in FOLDERS
+        for name, definition in definitions().items()
+    }
+
+
+def main() -> None:
+    """Write all of them."""
+    for path, text in files().items():
+        (ROOT / path).parent.mkdir(parents=True, exist_ok=True)
+        (ROOT / path).write_text(text)
+        print(path)
+
+
+if __name__ == "__main__":
+    main()
