@@ -24,7 +24,7 @@ from rightarch.registry.keychain import Credential
 from rightarch.registry.location import locate
 from rightarch.registry.memory import Recent
 from rightarch.registry.options import RegistryOptions
-from rightarch.registry.transport import LIMIT
+from rightarch.registry.transport import LIMIT, TOO_LARGE
 
 Result = TypeVar("Result")
 Flow = Generator[httpx.Request, httpx.Response, Result]
@@ -130,7 +130,7 @@ class Authorizer:
             "GET",
             realm.copy_merge_params(_parameters(asked, key)),
             headers=headers,
-            extensions={LIMIT: MAX_TOKEN_BYTES},
+            extensions={LIMIT: MAX_TOKEN_BYTES, TOO_LARGE: Reason.REGISTRY_FAILED},
         )
         response = yield request
         if error := failures.of_token_status(response, reference):

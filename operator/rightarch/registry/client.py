@@ -19,7 +19,7 @@ from rightarch.registry import failures
 from rightarch.registry.authorization import Authorizer, Flow
 from rightarch.registry.keychain import Credential
 from rightarch.registry.location import is_plain, locate
-from rightarch.registry.transport import LIMIT
+from rightarch.registry.transport import LIMIT, TOO_LARGE
 
 MAX_REDIRECTS: Final = 5
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
@@ -132,7 +132,8 @@ def _request(method: str, reference: Reference, rest: str) -> httpx.Request:
     if not is_plain(url):
         text = f"{reference} names no registry that can be contacted: check its host and port"
         raise UnreadableImage(Reason.INVALID_REFERENCE, text)
-    return httpx.Request(method, url, headers=_HEADERS, extensions={LIMIT: manifest.MAX_BYTES})
+    bounds = {LIMIT: manifest.MAX_BYTES, TOO_LARGE: Reason.MALFORMED_IMAGE}
+    return httpx.Request(method, url, headers=_HEADERS, extensions=bounds)
 
 
 _HEADERS: Final[Mapping[str, str]] = {

@@ -17,8 +17,7 @@ import httpx
 from aiohttp.abc import AbstractResolver, ResolveResult
 from httpx_aiohttp import AiohttpTransport
 
-from rightarch.errors import ImageError, UnreadableImage
-from rightarch.reasons import Reason
+from rightarch.errors import ImageError
 from rightarch.registry import failures
 from rightarch.registry.address import AddressGuard, names_loopback
 from rightarch.registry.options import RegistryOptions
@@ -26,6 +25,8 @@ from rightarch.registry.stats import Stats
 
 LIMIT: Final = "limit"
 """The extension of a request that says how many bytes of answer are read at most."""
+TOO_LARGE: Final = "too_large"
+"""The extension of a request that says the Reason of an answer of more than that."""
 
 _log = logging.getLogger(__name__)
 _DRAINED: Final = 64 * 1024
@@ -171,8 +172,8 @@ async def _read(response: httpx.Response, request: httpx.Request) -> bytes:
     limit = int(request.extensions[LIMIT])
     body = await _up_to(response, limit)
     if body is None:
-        text = f"{failures.named(request.url)} sent a document of more than {limit} bytes, which is no manifest"
-        raise UnreadableImage(Reason.MALFORMED_IMAGE, text)
+        text = f"{failures.named(request.url)} sent more than {limit} bytes where that is the most that is read"
+        raise ImageError.of(request.extensions[TOO_LARGE], text)
     return body
 
 
