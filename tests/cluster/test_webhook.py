@@ -336,9 +336,9 @@ def test_the_webhook_outlives_the_api_server_and_sees_its_nodes_again(world: Wor
     assert world.webhook.metrics()["rightarch_watch_failures_total"] > 0
 
 
-def test_a_replica_that_is_told_to_end_fails_no_admission(world: World) -> None:
-    """Two replicas behind a balancer, pods created without pause, one replica ended: every pod is decided."""
-    options = ["--drain-seconds=2"]
+def test_a_replica_that_is_told_to_end_fails_no_admission(world: World, hanging: str) -> None:
+    """Two replicas behind a balancer, pods that each wait for a registry, one replica ended: all are decided."""
+    options = ["--drain-seconds=3", f"--lookup-budget={BUDGET / 2}"]
     with (
         WebhookServer(world.plane.kubeconfig, options=options) as first,
         WebhookServer(world.plane.kubeconfig, options=options) as second,
@@ -350,7 +350,7 @@ def test_a_replica_that_is_told_to_end_fails_no_admission(world: World) -> None:
         try:
             wait_for(lambda: asked(world, first) or asked(world, second))
             before = failures(world)
-            undecided, created, answered = created_meanwhile(world, first)
+            undecided, created, answered = created_meanwhile(world, first, hanging)
             assert (undecided, failures(world) - before) == (0, 0)
             assert first.process.exit_status == 0
             print(f"{created} pods created while a replica ended that had answered for {answered} of them")
@@ -376,22 +376,23 @@ def failures(world: World) -> float:
     return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(FAILURES) and "rightarch" in line)
 
 
-def created_meanwhile(world: World, ending: WebhookServer) -> tuple[int, int, float]:
-    """Create pods by several threads while a replica is told to end, and does.
+def created_meanwhile(world: World, ending: WebhookServer, hanging: str) -> tuple[int, int, float]:
+    """Create pods by several threads while a replica is told to end, and does. There are always reviews in flight.
 
     Returns:
         How many of them were not decided, how many there are, and how many the replica had answered for before.
     """
     ended = threading.Event()
 
-    def create() -> list[bool]:
-        decided = []
+    def create(thread: int) -> list[bool]:
+        decided: list[bool] = []
         while not ended.is_set():
-            decided.append(KEY in labels(world.create(pod(world.image("multi-arch")), dryRun="All").json()))
+            unknown = pod(f"{hanging}/app-{thread}-{len(decided)}:1")
+            decided.append(KEY in labels(world.create(unknown, dryRun="All").json()))
         return decided
 
-    with ThreadPoolExecutor(6) as pool:
-        running = [pool.submit(create) for _ in range(6)]
+    with ThreadPoolExecutor(12) as pool:
+        running = [pool.submit(create, thread) for thread in range(12)]
         try:
             time.sleep(1)
             answered = answers(ending)

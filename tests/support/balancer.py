@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from tests.support.webhook import WebhookServer
 
-PROBE_SECONDS = 0.2
+PROBE_SECONDS = 1.0
+"""Between two looks at who is ready: so long may connections go to a replica that has begun to end."""
 
 
 class Balancer:
@@ -67,7 +68,11 @@ class Balancer:
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         port = self._ready[next(self._turn) % len(self._ready)]
-        behind = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            behind = await asyncio.open_connection("127.0.0.1", port)
+        except ConnectionError:
+            writer.transport.abort()
+            return
         with contextlib.suppress(asyncio.CancelledError):  # the end of the block, which streams would log
             await asyncio.gather(_pass_on(reader, behind[1]), _pass_on(behind[0], writer))
         for each in (writer, behind[1]):
