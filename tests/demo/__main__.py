@@ -43,7 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     folder = options.folder.resolve()
     console = _console()
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)  # what ends us is cleaned up after like Ctrl-C
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup
+            signal.signal(number, signal.default_int_handler)  # what ends us is cleaned up after like Ctrl-C
     try:
         return _down(folder, console) if options.down else _up(folder, console, keep=options.keep)
     except FAILURES as error:

@@ -37,7 +37,7 @@ class Progress:
             chatty: whether the step writes lines of its own meanwhile.
         """
         begun = time.monotonic()
-        mark, style = "failed after", "red"
+        mark, style = "stopped after", "red"
         try:
             with self._under_way(text, chatty=chatty) as tell:
                 yield tell

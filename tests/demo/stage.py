@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 WITHOUT: Final = "without-rightarch"
 WITH: Final = "with-rightarch"
 DECISION: Final = "rightarch.dev/decision"
+OPTIONS: Final = (
+    "--lookup-budget=3",  # a busy machine must not look like a slow registry
+    "--drain-seconds=0",  # no load balancer has to learn that it leaves
+)
 
 _WARNING = re.compile(r'299 \S+ "((?:[^"\\]|\\.)*)"')
 """A warning of Kubernetes in the header of that name (RFC 7234, 5.5)."""
@@ -51,9 +55,8 @@ class Stage:
     def start_webhook(self) -> None:
         """Start Rightarch, and register it for all namespaces but the one that is to be without it."""
         with self._progress.step("Starting rightarch webhook and registering it"):
-            server = WebhookServer(
-                self.plane.kubeconfig, folder=self._hold.path / "webhook", options=["--drain-seconds=0"]
-            )
+            folder = self._hold.path / "webhook"
+            server = WebhookServer(self.plane.kubeconfig, folder=folder, options=OPTIONS)
             self.webhook = self._stack.enter_context(server)
             Resources(self.client).apply(server.configuration(excluded=["kube-system", WITHOUT]))
             wait_for(self._is_called, seconds=30)
