@@ -56,8 +56,14 @@ class ProcessSettings(BaseModel):
 class WebhookSettings(ProcessSettings):
     """What ``rightarch webhook`` is told."""
 
-    cert_file: FilePath = Field(description="the file with the TLS certificate chain, in PEM")
-    key_file: FilePath = Field(description="the file with the certificate's private key, in PEM")
+    cert_file: FilePath | None = Field(default=None, description="the file with the TLS certificate chain, in PEM")
+    key_file: FilePath | None = Field(default=None, description="the file with the certificate's private key, in PEM")
+    certificate_secret: str | None = Field(
+        default=None, pattern=_DNS_SUBDOMAIN, description="the name of a Secret with tls.crt and tls.key, in PEM"
+    )
+    namespace: str | None = Field(
+        default=None, pattern=_DNS_LABEL, description="the namespace in which Rightarch is installed"
+    )
     port: int = Field(default=8443, ge=1, le=65535, description="the port of the admission endpoint, HTTPS")
     lookup_budget: float = Field(
         default=1.0, gt=0, le=3, description="seconds that an admission waits for images not known yet"
@@ -70,6 +76,18 @@ class WebhookSettings(ProcessSettings):
     def _ports_differ(self) -> Self:
         if self.port == self.health_port:
             raise ValueError(f"--port and --health-port are both {self.port}; give each its own")
+        return self
+
+    @model_validator(mode="after")
+    def _one_certificate(self) -> Self:
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("--cert-file and --key-file go together: a certificate chain, and its own key")
+        if (self.cert_file is None) == (self.certificate_secret is None):
+            given = "nothing is given" if self.cert_file is None else "two ways are given"
+            ways = "either --cert-file with --key-file, or --certificate-secret with --namespace"
+            raise ValueError(f"the certificate: {given}; give {ways}")
+        if self.certificate_secret is not None and self.namespace is None:
+            raise ValueError("--certificate-secret is given without --namespace, which is where the Secret is")
         return self
 
 

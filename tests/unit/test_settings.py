@@ -56,8 +56,36 @@ def test_what_is_wrong_is_named(least: dict[str, object], wrong: dict[str, objec
 def test_all_problems_are_said_at_once() -> None:
     """One line a problem: nobody mends one to be told the next."""
     with pytest.raises(SettingsError) as caught:
-        WebhookSettings.load({"port": "x"})
-    assert [line.split()[0] for line in str(caught.value).splitlines()] == ["--cert-file", "--key-file", "--port"]
+        WebhookSettings.load({"port": "x", "address": "y", "certificate_secret": "A Secret"})
+    said = [line.split()[0] for line in str(caught.value).splitlines()]
+    assert sorted(said) == ["--address", "--certificate-secret", "--port"]
+
+
+SECRET = {"certificate_secret": "rightarch-webhook", "namespace": "rightarch-system"}
+
+
+def test_the_certificate_may_be_in_a_secret() -> None:
+    """Then there are no files."""
+    settings = WebhookSettings.load(SECRET)
+    assert (settings.cert_file, settings.certificate_secret) == (None, "rightarch-webhook")
+
+
+@pytest.mark.parametrize(
+    ("certificate", "said"),
+    [
+        ([], "the certificate: nothing is given; give either --cert-file with --key-file, or --certificate-secret"),
+        (["cert_file", "key_file", *SECRET], "the certificate: two ways are given; give either --cert-file"),
+        (["cert_file"], "--cert-file and --key-file go together"),
+        (["key_file", *SECRET], "--cert-file and --key-file go together"),
+        (["certificate_secret"], "--certificate-secret is given without --namespace"),
+    ],
+)
+def test_exactly_one_way_to_a_certificate_is_given(least: dict[str, object], certificate: list[str], said: str) -> None:
+    """Two would leave open which one is served."""
+    every = {**least, **SECRET}
+    with pytest.raises(SettingsError) as caught:
+        WebhookSettings.load({name: every[name] for name in certificate})
+    assert str(caught.value).startswith(said)
 
 
 def test_settings_do_not_change(least: dict[str, object]) -> None:

@@ -55,9 +55,16 @@ def test_removing_an_unknown_node_changes_nothing() -> None:
 def test_a_replica_is_ready_once_the_nodes_are_listed_and_until_it_drains() -> None:
     """An empty list is a list: a cluster may have no Nodes yet."""
     nodes = Nodes()
-    readiness = Readiness(nodes)
+    readiness = Readiness(nodes, lambda: True)
     assert readiness.missing() == "the Nodes of the cluster are not listed yet"
     nodes.replace([])
     assert readiness.missing() is None
     readiness.draining = True
     assert readiness.missing() == "draining: this process is about to end"
+
+
+def test_a_replica_without_a_certificate_is_never_ready() -> None:
+    """It does not even listen; patience does not help."""
+    nodes = Nodes()
+    nodes.replace([])
+    assert Readiness(nodes, lambda: False).missing() == "there is no certificate to serve yet"

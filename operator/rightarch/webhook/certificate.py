@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Final, NoReturn, Protocol
 
 from rightarch.bell import Bell
 from rightarch.certificates import expiry
-from rightarch.cluster import Cluster, follow
+from rightarch.cluster import Cluster
 from rightarch.errors import SettingsError
+from rightarch.following import follow
 from rightarch.logs import fields
 from rightarch.metrics import Metrics
 

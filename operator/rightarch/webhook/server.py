@@ -4,15 +4,15 @@ import asyncio
 import gc
 import logging
 import signal
-import ssl
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
 import uvloop
 
-from rightarch.cluster import NODES, Cluster, follow
-from rightarch.errors import SettingsError
+from rightarch.cluster import NODES, Cluster
+from rightarch.following import follow
 from rightarch.logs import fields
 from rightarch.metrics import Metrics
 from rightarch.registry import AnonymousKeychain, Registry, RegistryOptions
@@ -20,6 +20,7 @@ from rightarch.serving import Health, Server, listening
 from rightarch.settings import WebhookSettings
 from rightarch.snapshot import Nodes
 from rightarch.webhook.admission import Admission
+from rightarch.webhook.certificate import Files, Secret, ServedCertificate, Source
 from rightarch.webhook.endpoint import Endpoint
 from rightarch.webhook.readiness import Readiness
 
@@ -40,42 +41,61 @@ def run(settings: WebhookSettings) -> None:
 
 
 async def _serve(settings: WebhookSettings) -> None:
-    context = tls_context(settings)
-    address = settings.address
+    served, files, address = ServedCertificate(), _files(settings), settings.address
+    if files:
+        files.load(served)
     with listening(address, settings.port) as reviews, listening(address, settings.health_port) as health:
         async with _connected(settings) as (cluster, registry):
             nodes, metrics = Nodes(), Metrics()
-            readiness = Readiness(nodes)
+            readiness = Readiness(nodes, served.loaded.is_set)
+            served.expose(metrics)
             _expose(metrics, nodes, registry)
             admission = Admission(registry, nodes, metrics, lambda _: AnonymousKeychain())
             endpoint = Endpoint({PODS: admission}, settings.lookup_budget, metrics, lambda: readiness.draining)
             async with asyncio.TaskGroup() as group:
-                watch = group.create_task(follow(cluster, NODES, nodes, metrics.watch_failed))
-                servers = Server(endpoint, context), Server(Health(readiness.missing, metrics))
-                tasks = [group.create_task(s.serve([port])) for s, port in zip(servers, (reviews, health), strict=True)]
+                source = files or _secret(settings, cluster, metrics)
+                watches = [
+                    group.create_task(follow(cluster, NODES, nodes, metrics.watch_failed)),
+                    group.create_task(source.keep(served)),
+                ]
+                servers = Server(endpoint, served.context), Server(Health(readiness.missing, metrics))
+                tasks = [
+                    group.create_task(_serve_once_certified(served, servers[0], reviews)),
+                    group.create_task(servers[1].serve([health])),
+                ]
                 log.info("listening", extra=fields(port=settings.port, health_port=settings.health_port))
                 await _until_told_to_end(readiness, settings.drain_seconds)
                 for server, task in zip(servers, tasks, strict=True):
-                    server.should_exit = True
-                    await task
-                watch.cancel()
+                    await _end(server, task)
+                for watch in watches:
+                    watch.cancel()
     log.info("ended")
 
 
-def tls_context(settings: WebhookSettings) -> ssl.SSLContext:
-    """The TLS context of the endpoint.
+async def _serve_once_certified(served: ServedCertificate, server: Server, port: socket.socket) -> None:
+    """Serve reviews; until there is a certificate, connections are refused, so that the API server need not wait."""
+    await served.loaded.wait()
+    await server.serve([port])
 
-    Raises:
-        SettingsError: certificate and key can't be read, or don't belong together.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(settings.cert_file, settings.key_file)
-    except (OSError, ssl.SSLError) as error:
-        files = f"--cert-file {settings.cert_file} with --key-file {settings.key_file}"
-        raise SettingsError(f"{files}: {error}; give a certificate chain and its own key, both in PEM") from error
-    return context
+
+async def _end(server: Server, task: asyncio.Task[None]) -> None:
+    """Let a server answer what it was asked, and end; one that never began just ends."""
+    server.should_exit = True
+    if not server.started:
+        task.cancel()
+    await asyncio.wait([task])
+
+
+def _files(settings: WebhookSettings) -> Files | None:
+    if settings.cert_file is None or settings.key_file is None:
+        return None
+    return Files(settings.cert_file, settings.key_file)
+
+
+def _secret(settings: WebhookSettings, cluster: Cluster, metrics: Metrics) -> Source:
+    assert settings.namespace, "the settings say so"
+    assert settings.certificate_secret, "without files"
+    return Secret(cluster, settings.namespace, settings.certificate_secret, metrics.watch_failed)
 
 
 @asynccontextmanager
