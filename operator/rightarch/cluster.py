@@ -1,4 +1,4 @@
-"""The API server, through the official client: raw dicts in and out, and a list and watch that never gives up.
+"""The API server, through the official client: raw dicts in and out.
 
 The client's typed models drop the fields that they don't know and refuse replies that lack others, so its models are
 not used: only its configuration, authentication and connections.
@@ -6,14 +6,13 @@ not used: only its configuration, authentication and connections.
 
 import asyncio
 import logging
-import random
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from socket import SOCK_STREAM
-from typing import Any, Final, Literal, NoReturn, Protocol, Self
+from typing import Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
 import orjson
@@ -21,7 +20,7 @@ from kubernetes.aio import config as loading
 from kubernetes.aio.client import ApiClient, Configuration
 
 from rightarch.errors import RightarchError, SettingsError
-from rightarch.logs import fields
+from rightarch.lines import lines
 
 NODES: Final = "/api/v1/nodes"
 
@@ -32,11 +31,6 @@ WRITE_SECONDS: Final = 15
 """How long reading or changing one object may take."""
 WATCH_SECONDS: Final = 270
 """How long the API server is asked to keep a watch open; it is then resumed where it ended."""
-FIRST_PAUSE: Final = 0.25
-LONGEST_PAUSE: Final = 10.0
-SHORTEST_WATCH: Final = 1.0
-"""Seconds to wait after a watch that ended without an event, so that an API server that ends all is not hammered."""
-
 _AS: Final = "application/json;as={};g=meta.k8s.io;v=v1"
 _METADATA_LIST: Final = _AS.format("PartialObjectMetadataList")
 _METADATA: Final = _AS.format("PartialObjectMetadata")
@@ -85,19 +79,6 @@ class Access:
     key_file: str | None
     authorization: str | None = field(repr=False)
     proxy: str | None
-
-
-class Store(Protocol):
-    """What takes the objects that ``follow`` sees."""
-
-    def replace(self, objects: list[Object]) -> None:
-        """Take a complete list in place of all that was known."""
-
-    def put(self, node: Object, /) -> None:
-        """Take an object that is new or has changed."""
-
-    def remove(self, node: Object, /) -> None:
-        """Forget an object that is gone."""
 
 
 class Cluster:
@@ -187,23 +168,6 @@ class Cluster:
             changed: dict[str, Any] = orjson.loads(await response.read())
             return changed
 
-    async def list_metadata(self, path: str, name: str | None = None) -> tuple[list[Object], str]:
-        """All objects of a collection, with their metadata alone, read in pages; and the list's resourceVersion.
-
-        Args:
-            path: the collection.
-            name: of the only object wanted; the right to list that one is enough then.
-
-        Raises:
-            ClusterError: what the API server answered.
-        """
-        objects: list[Object] = []
-        resource_version = ""
-        async with aclosing(self.pages(path, _named(name), metadata=True)) as pages:
-            async for page, resource_version in pages:  # noqa: B007 - the last one is returned
-                objects += map(_without_managers, page)
-        return objects, resource_version
-
     async def pages(
         self, path: str, query: Mapping[str, object] | None = None, *, metadata: bool = False
     ) -> AsyncGenerator[tuple[list[Object], str], None]:
@@ -225,10 +189,10 @@ class Cluster:
                 return
             asked["continue"] = token
 
-    async def watch_metadata(
-        self, path: str, resource_version: str, name: str | None = None
+    async def watch(
+        self, path: str, resource_version: str, name: str | None = None, *, metadata: bool = False
     ) -> AsyncGenerator[tuple[str, Object], None]:
-        """The changes of a collection since a resourceVersion, as (type, object with metadata alone).
+        """The changes of a collection, or of one object in it, since a resourceVersion, as (type, object).
 
         Ends when the API server ends the watch, as it regularly does. Bookmarks are among the events.
 
@@ -240,9 +204,10 @@ class Cluster:
             "allowWatchBookmarks": "true",
             "resourceVersion": resource_version,
             "timeoutSeconds": WATCH_SECONDS,
-        } | _named(name)
-        async with self._request("GET", path, query, _METADATA, WATCH_SECONDS + 15) as response:
-            async for line in response.content:
+        } | named(name)
+        accept = _METADATA if metadata else _JSON
+        async with self._request("GET", path, query, accept, WATCH_SECONDS + 15) as response:
+            async for line in lines(response.content.iter_any()):
                 event = orjson.loads(line)
                 if event["type"] == "ERROR":
                     raise ClusterError(event["object"].get("code", 500), event["object"].get("message", ""))
@@ -293,77 +258,9 @@ class Cluster:
             yield response
 
 
-async def follow(
-    cluster: Cluster, path: str, store: Store, failed: Callable[[], None], name: str | None = None
-) -> NoReturn:
-    """Keep a store equal to a collection, for ever: list once, watch, list again only where the watch can't go on.
-
-    While the API server is away the store keeps what it has, and it is asked again with growing pauses.
-
-    Args:
-        cluster: whose collection.
-        path: the collection, such as ``NODES``.
-        store: what is kept.
-        failed: called at each failure, to count them.
-        name: of the only object that is followed.
-    """
-    following = _Following(cluster, path, store, name)
-    pause = FIRST_PAUSE
-    while True:
-        seen = following.events
-        try:
-            await following.step()
-            await asyncio.sleep(0 if following.events > seen else SHORTEST_WATCH)
-        except Exception as error:  # noqa: BLE001 - whatever ends a connection, and whatever the client makes of it
-            failed()
-            following.forgive(error)
-            pause = FIRST_PAUSE if following.events > seen else min(pause * 2, LONGEST_PAUSE)
-            log.warning("lost sight of a collection", extra=fields(path=path, error=_text(error), pause=pause))
-            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, no secret
-
-
-class _Following:
-    """The state of one ``follow``: where the watch would go on, and how much was seen."""
-
-    def __init__(self, cluster: Cluster, path: str, store: Store, name: str | None) -> None:
-        self._cluster, self._path, self._store, self._name = cluster, path, store, name
-        self._resource_version: str | None = None
-        self.events = 0
-
-    async def step(self) -> None:
-        """List if there is nothing to go on from, then watch until the watch ends."""
-        if self._resource_version is None:
-            objects, self._resource_version = await self._cluster.list_metadata(self._path, self._name)
-            self._store.replace(objects)
-            self.events += 1
-            log.info("listed a collection", extra=fields(path=self._path, objects=len(objects)))
-        watch = self._cluster.watch_metadata(self._path, self._resource_version, self._name)
-        async with aclosing(watch) as events:
-            async for kind, changed in events:
-                self._take(kind, changed)
-
-    def forgive(self, error: Exception) -> None:
-        """A lost connection is resumed; after a refusal, or what could not be read, everything is listed again."""
-        if isinstance(error, ClusterError | KeyError | TypeError | ValueError):
-            self._resource_version = None
-
-    def _take(self, kind: str, changed: Object) -> None:
-        self.events += 1
-        if kind == "DELETED":
-            self._store.remove(changed)
-        elif kind != "BOOKMARK":
-            self._store.put(changed)
-        self._resource_version = changed["metadata"]["resourceVersion"]
-
-
-def _named(name: str | None) -> dict[str, object]:
+def named(name: str | None) -> dict[str, object]:
+    """The selector of one object by its name; none for None."""
     return {} if name is None else {"fieldSelector": f"metadata.name={name}"}
-
-
-def _without_managers(thing: Object) -> Object:
-    """The object's metadata without managedFields, which is the most of it."""
-    metadata = {key: value for key, value in thing["metadata"].items() if key != "managedFields"}
-    return {"metadata": metadata}
 
 
 def _message(body: bytes) -> str:
@@ -372,10 +269,6 @@ def _message(body: bytes) -> str:
         return str(orjson.loads(body)["message"])
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return "no reason was given"
-
-
-def _text(error: Exception) -> str:
-    return str(error) or type(error).__name__
 
 
 def _unusable(kubeconfig: Path | None, error: Exception) -> str:
