@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo demo-down test check bench binaries format lock clean
+.PHONY: help demo demo-down test check bench binaries generate format lock clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -37,6 +37,9 @@ bench: $(READY) binaries ## Measure, side by side in one run: admission, with an
 
 binaries: $(READY) ## Find or build the control plane (once, then cached)
 	@$(BIN)/python -m tests.controlplane
+
+generate: $(READY) ## Write what is made from code and comments: custom resource definitions, the chart's README
+	@$(BIN)/python -m tests.generate
 
 format: $(READY) ## Format the code and mend what the linter can
 	@$(BIN)/ruff format .

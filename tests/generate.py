@@ -1,4 +1,4 @@
-"""Writes what is generated from code, by ``make generate``: the definitions of custom resources, twice."""
+"""Writes what is generated, by ``make generate``: the definitions of custom resources, twice; the chart's README."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from rightarch.crds import definitions
+from tests.support import chart_readme
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,11 +20,12 @@ HEADER = "# Generated from operator/rightarch/crds.py by `make generate`.\n"
 
 def files() -> Mapping[Path, str]:
     """The text of every generated file, by its path in the project."""
+    readme = chart_readme.generated(chart_readme.README.read_text(), chart_readme.VALUES.read_text())
     return {
         folder / f"{name}.yaml": HEADER + yaml.safe_dump(definition, sort_keys=False, width=120)
         for folder in FOLDERS
         for name, definition in definitions().items()
-    }
+    } | {chart_readme.README.relative_to(ROOT): readme}
 
 
 def main() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -120,13 +119,3 @@ def _at(value: Any, path: tuple[str, ...]) -> Any:  # noqa: ANN401 - YAML
 
 def _code(value: object) -> str:
     return "" if value == "" else f"`{json.dumps(value) if not isinstance(value, str) else value}`"
-
-
-def main() -> int:
-    """Renew the README."""
-    README.write_text(generated(README.read_text(), VALUES.read_text()))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
