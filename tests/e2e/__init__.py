@@ -1,0 +1,1 @@
+"""The whole: the chart installed by helm on a real control plane."""

@@ -1,0 +1,29 @@
+"""One control plane for all tests of this layer, with nodes of two architectures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.controlplane import ControlPlane, fake_node
+
+from .installation import Release
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="session")
+def control_plane() -> Iterator[ControlPlane]:
+    """A running control plane with KWOK, shared: what a test makes there has names of its own."""
+    with ControlPlane() as running:
+        running.apply(*(fake_node(f"{architecture}-node", architecture) for architecture in ("amd64", "arm64")))
+        yield running
+
+
+@pytest.fixture
+def release(control_plane: ControlPlane, tmp_path: Path) -> Release:
+    """A release that nobody has installed yet."""
+    return Release(control_plane, tmp_path)

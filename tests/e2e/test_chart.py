@@ -1,0 +1,229 @@
+"""The chart alone: what it renders, and what it refuses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from tests.support.helm import CHART, Helm, HelmError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    Object = dict[str, Any]
+
+NAMESPACE = "somewhere"
+MODES: dict[str, dict[str, object]] = {
+    "self-managed": {},
+    "self-managed by url": {"webhook": {"url": "https://127.0.0.1:1234"}},
+    "cert-manager": {"certificates": {"mode": "certManager"}},
+    "cert-manager with an issuer": {
+        "certificates": {"mode": "certManager", "certManager": {"issuerRef": {"name": "mine", "kind": "ClusterIssuer"}}}
+    },
+    "secret": {"certificates": {"mode": "secret", "secretName": "mine", "caBundle": "bWluZQ=="}},
+}
+
+
+@pytest.fixture
+def helm(tmp_path: Path) -> Helm:
+    """Helm without a cluster."""
+    return Helm(tmp_path)
+
+
+def rendered(helm: Helm, kind: str, **values: object) -> list[Object]:
+    """The objects of a kind."""
+    return [item for item in helm.template("trial", NAMESPACE, values) if item["kind"] == kind]
+
+
+def containers(helm: Helm, **values: object) -> dict[str, Object]:
+    """The containers of the Deployments, by name."""
+    deployments = rendered(helm, "Deployment", **values)
+    return {one["name"]: one for item in deployments for one in item["spec"]["template"]["spec"]["containers"]}
+
+
+def options(container: Object) -> dict[str, str]:
+    """The options of a container's command."""
+    return dict(argument.split("=", 1) for argument in container["args"][1:])
+
+
+def clients(helm: Helm, **values: object) -> list[Object]:
+    """How the API server reaches each of the webhooks."""
+    [configuration] = rendered(helm, "MutatingWebhookConfiguration", **values)
+    return [webhook["clientConfig"] for webhook in configuration["webhooks"]]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_lint_finds_nothing(helm: Helm, mode: str) -> None:
+    """In any mode, strictly."""
+    said = helm.run("lint", "--strict", str(CHART), values=MODES[mode])
+    assert "0 chart(s) failed" in said
+    assert "WARNING" not in said
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"webhook": {"replica": 3}}, "at '/webhook': additional properties 'replica' not allowed"),
+        ({"webhook": {"replicas": 0}}, "at '/webhook/replicas': minimum: got 0, want 1"),
+        ({"webhook": {"timeoutSeconds": 30}}, "at '/webhook/timeoutSeconds': maximum: got 30, want 5"),
+        ({"webhook": {"url": "http://127.0.0.1"}}, "at '/webhook/url': 'http://127.0.0.1' does not match pattern"),
+        ({"webhook": {"url": "https://h/path"}}, "at '/webhook/url': 'https://h/path' does not match pattern"),
+        ({"webhook": {"lookupBudget": 3, "timeoutSeconds": 4}}, "webhook.lookupBudget is 3: it must be more than"),
+        ({"webhook": {"healthPort": 8443}}, "webhook.port and webhook.healthPort are both 8443: give each its own"),
+        ({"image": {"digest": "sha256:1"}}, "at '/image/digest': 'sha256:1' does not match pattern"),
+        ({"logLevel": "trace"}, "at '/logLevel': value must be one of 'debug', 'info', 'warning', 'error'"),
+        ({"certificates": {"mode": "none"}}, "value must be one of 'selfManaged', 'certManager', 'secret'"),
+        ({"certificates": {"mode": "secret"}}, "certificates.secretName must name the Secret with tls.crt and tls.key"),
+        (
+            {"certificates": {"mode": "secret", "secretName": "x"}},
+            "certificates.caBundle must be the CA that signed tls.crt",
+        ),
+        ({"certificates": {"caBundle": "eA=="}}, "certificates.caBundle is only for certificates.mode secret"),
+        ({"certificates": {"mode": "certManager", "certManager": {"issuerRef": {"kind": "x"}}}}, "property 'name'"),
+    ],
+)
+def test_wrong_values_are_refused(helm: Helm, values: dict[str, object], told: str) -> None:
+    """The message says which value, and what is wrong with it."""
+    with pytest.raises(HelmError) as caught:
+        helm.template("trial", NAMESPACE, values)
+    assert told in str(caught.value)
+
+
+def test_a_ca_is_rendered_only_where_it_is_given(helm: Helm) -> None:
+    """Whoever keeps it otherwise would lose it by each upgrade."""
+    assert [client.get("caBundle") for client in clients(helm, **MODES["secret"])] == ["bWluZQ=="] * 2
+    for mode in MODES.keys() - {"secret"}:
+        assert [client.get("caBundle") for client in clients(helm, **MODES[mode])] == [None] * 2
+
+
+def test_the_api_server_reaches_the_webhook_by_service_or_url(helm: Helm) -> None:
+    """A path for pods, another for workloads."""
+    service = {"name": "trial-rightarch-webhook", "namespace": NAMESPACE, "port": 443}
+    paths = ["/mutate/pods", "/mutate/workloads"]
+    assert clients(helm) == [{"service": service | {"path": path}} for path in paths]
+    by_url = clients(helm, **MODES["self-managed by url"])
+    assert by_url == [{"url": f"https://127.0.0.1:1234{path}"} for path in paths]
+
+
+def test_excluded_namespaces_are_added_to_those_that_always_are(helm: Helm) -> None:
+    """Each once, for both webhooks."""
+    [configuration] = rendered(
+        helm, "MutatingWebhookConfiguration", webhook={"excludedNamespaces": ["kube-system", "mine"]}
+    )
+    for webhook in configuration["webhooks"]:
+        [expression] = webhook["namespaceSelector"]["matchExpressions"]
+        assert expression["values"] == ["kube-system", NAMESPACE, "mine"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "secret", "keeper"),
+    [
+        ("self-managed", "trial-rightarch-certificate", "self-managed"),
+        ("cert-manager", "trial-rightarch-tls", "external"),
+        ("secret", "mine", "external"),
+    ],
+)
+def test_the_processes_know_who_keeps_the_certificate(helm: Helm, mode: str, secret: str, keeper: str) -> None:
+    """The webhook reads it in any mode; the controller is told of it, and may touch it, only where it is the keeper."""
+    found = {name: options(container) for name, container in containers(helm, **MODES[mode]).items()}
+    assert found["webhook"]["--certificate-secret"] == secret
+    assert found["controller"]["--certificates"] == keeper
+    assert found["controller"].get("--certificate-secret") == (secret if keeper == "self-managed" else None)
+    secrets = [item["metadata"]["name"] for item in rendered(helm, "Secret", **MODES[mode])]
+    assert secrets == ([secret] if keeper == "self-managed" else [])
+    allowed = {
+        name
+        for item in rendered(helm, "Role", **MODES[mode])
+        for rule in item["rules"]
+        if rule["resources"] == ["secrets"]
+        for name in rule["resourceNames"]
+    }
+    assert allowed == {secret}
+    [controller] = [r for r in rendered(helm, "Role", **MODES[mode]) if r["metadata"]["name"].endswith("-controller")]
+    assert ("secrets" in str(controller["rules"])) == (keeper == "self-managed")
+
+
+def test_the_controller_is_told_the_host_of_the_url(helm: Helm) -> None:
+    """The certificate that it makes must be valid for it."""
+    assert options(containers(helm, **MODES["self-managed by url"])["controller"])["--webhook-host"] == "127.0.0.1"
+    ipv6 = containers(helm, webhook={"url": "https://[::1]:1234"})["controller"]
+    assert options(ipv6)["--webhook-host"] == "::1"
+    assert "--webhook-host" not in options(containers(helm)["controller"])
+
+
+def test_a_digest_goes_before_the_tag(helm: Helm) -> None:
+    """And the tag is the chart's appVersion unless given."""
+    digest = f"sha256:{'0' * 64}"
+    for image, expected in [
+        ({}, ":0.1.0"),
+        ({"tag": "2"}, ":2"),
+        ({"tag": "2", "digest": digest}, f"@{digest}"),
+    ]:
+        found = {one["image"] for one in containers(helm, image=image).values()}
+        assert found == {f"ghcr.io/rightarch/rightarch{expected}"}
+
+
+def test_further_authorities_are_mounted_and_named(helm: Helm) -> None:
+    """From the ConfigMap that the values name."""
+    for container in containers(helm, registries={"caConfigMap": "authorities"}).values():
+        [mount] = container["volumeMounts"]
+        assert options(container)["--registry-ca-file"] == f"{mount['mountPath']}/ca.crt"
+    for container in containers(helm).values():
+        assert "volumeMounts" not in container
+
+
+def test_values_for_pods_reach_both_deployments(helm: Helm) -> None:
+    """Scheduling, labels, annotations and environment."""
+    pods = {
+        "priorityClassName": "mine",
+        "nodeSelector": {"pool": "system"},
+        "tolerations": [{"key": "system", "operator": "Exists"}],
+        "labels": {"a": "b"},
+        "annotations": {"c": "d"},
+        "env": [{"name": "HTTPS_PROXY", "value": "http://proxy.test"}],
+    }
+    for deployment in rendered(helm, "Deployment", pods=pods):
+        template = deployment["spec"]["template"]
+        assert template["spec"]["priorityClassName"] == "mine"
+        assert template["spec"]["nodeSelector"] == {"pool": "system", "kubernetes.io/os": "linux"}
+        assert template["spec"]["tolerations"] == pods["tolerations"]
+        assert template["metadata"]["labels"]["a"] == "b"
+        assert template["metadata"]["annotations"] == {"c": "d"}
+        assert template["spec"]["containers"][0]["env"] == pods["env"]
+        assert not {"a", "helm.sh/chart"} & deployment["spec"]["selector"]["matchLabels"].keys()
+
+
+def test_a_release_of_another_name_shares_no_object(helm: Helm) -> None:
+    """Names begin with the release's; one that says rightarch already does not say it twice."""
+    names = {release: set(_names(helm.template(release, NAMESPACE, {}))) for release in ("trial", "rightarch")}
+    assert {name for name in names["rightarch"] if not name.startswith("CustomResource")}.isdisjoint(names["trial"])
+    assert all(name.split("/")[1].startswith("rightarch") for name in names["rightarch"] if "Custom" not in name)
+    assert not [name for name in names["rightarch"] if "rightarch-rightarch" in name]
+
+
+def test_definitions_are_those_of_the_project_and_are_kept(helm: Helm) -> None:
+    """Unless the administrator brings them."""
+    files = {path.name: yaml.safe_load(path.read_text()) for path in (CHART / "files" / "crds").glob("*.yaml")}
+    assert files
+    definitions = rendered(helm, "CustomResourceDefinition")
+    assert [one["metadata"]["annotations"]["helm.sh/resource-policy"] for one in definitions] == ["keep"] * len(files)
+    plain = [item | {"metadata": {"name": item["metadata"]["name"]}} for item in definitions]
+    assert sorted(plain, key=str) == sorted(files.values(), key=str)
+    assert rendered(helm, "CustomResourceDefinition", crds={"install": False}) == []
+
+
+def test_every_object_has_the_usual_labels(helm: Helm) -> None:
+    """And those that all are to have."""
+    usual = {"app.kubernetes.io/name", "app.kubernetes.io/instance", "app.kubernetes.io/managed-by", "helm.sh/chart"}
+    for item in helm.template("trial", NAMESPACE, {"commonLabels": {"team": "platform"}}):
+        labels = item["metadata"]["labels"]
+        assert usual <= labels.keys(), item["kind"]
+        assert labels["team"] == "platform", item["kind"]
+
+
+def _names(items: list[Object]) -> Iterator[str]:
+    for item in items:
+        yield f"{item['kind']}/{item['metadata']['name']}"

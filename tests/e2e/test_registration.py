@@ -1,0 +1,134 @@
+"""What the API server sends: it counts, by webhook, the calls that nobody answers, and nobody listens here."""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.controlplane import free_port, wait_for
+
+from .installation import NAMESPACE, Release
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import httpx
+
+    from tests.controlplane import ControlPlane
+
+    Object = dict[str, Any]
+
+PODS = "pods.rightarch.dev"
+WORKLOADS = "workloads.rightarch.dev"
+DRY = {"dryRun": "All"}
+COUNT = re.compile(r'^apiserver_admission_webhook_fail_open_count\{name="([^"]+)",type="admit"\} (\S+)$', re.MULTILINE)
+CONTAINERS = [{"name": "main", "image": "registry.test/app"}]
+POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"generateName": "sent-"}, "spec": {"containers": CONTAINERS}}
+
+
+class Sent:
+    """Tells which webhooks the API server calls."""
+
+    def __init__(self, client: httpx.Client) -> None:
+        self.client = client
+
+    def after(self, method: str, path: str, body: Object, media: str = "application/json") -> list[str]:
+        """The webhooks that it calls for a request, which changes nothing."""
+        before = self._counts()
+        headers = {"Content-Type": media}
+        self.client.request(method, path, json=body, params=DRY, headers=headers).raise_for_status()
+        now = self._counts()
+        return [name for name in now if now[name] != before.get(name)]
+
+    def pod(self, namespace: str = "default", **spec: object) -> list[str]:
+        """The webhooks that it calls for a new pod."""
+        return self.after("POST", f"/api/v1/namespaces/{namespace}/pods", POD | {"spec": POD["spec"] | spec})  # type: ignore[operator]
+
+    def _counts(self) -> dict[str, float]:
+        text = self.client.get("/metrics").raise_for_status().text
+        return {name: float(count) for name, count in COUNT.findall(text)}
+
+
+@pytest.fixture(scope="module")
+def sent(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sent]:
+    """The chart registered at an address where nobody listens."""
+    release = Release(control_plane, tmp_path_factory.mktemp("registration"))
+    release.install({"webhook": {"url": f"https://127.0.0.1:{free_port()}", "excludedNamespaces": ["left-alone"]}})
+    for name in ("left-alone", "daemons"):
+        control_plane.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        wait_for(functools.partial(_account, control_plane, name))  # without it, pods are refused
+    with control_plane.client() as client:
+        sent = Sent(client)
+        wait_for(lambda: sent.pod() == [PODS])
+        yield sent
+    release.uninstall()
+
+
+def _account(control_plane: ControlPlane, namespace: str) -> str:
+    return control_plane.kubectl("get", "serviceaccount/default", f"--namespace={namespace}", "--ignore-not-found")
+
+
+def daemon_set(**metadata: object) -> Object:
+    """A DaemonSet that makes no pods, which would be sent too."""
+    labels = {"app": "agent"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": CONTAINERS, "nodeSelector": {"no": "node"}}}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "DaemonSet",
+        "metadata": {"name": "agent", **metadata},
+        "spec": {"selector": {"matchLabels": labels}, "template": template},
+    }
+
+
+def test_a_new_pod_is_sent_unless_it_has_its_node(sent: Sent) -> None:
+    """A pod that is bound can't be placed any more; the empty name is none."""
+    assert sent.pod() == [PODS]
+    assert sent.pod(nodeName="") == [PODS]
+    assert sent.pod(nodeName="amd64-node") == []
+
+
+def test_a_dead_webhook_refuses_nobody(sent: Sent) -> None:
+    """The pod is created as it is, although nobody answers."""
+    created = sent.client.post("/api/v1/namespaces/default/pods", json=POD, params=DRY)
+    assert created.status_code == 201
+    assert "affinity" not in created.json()["spec"]
+
+
+@pytest.mark.parametrize("namespace", ["left-alone", NAMESPACE, "kube-system"])
+def test_pods_of_excluded_namespaces_are_not_sent(sent: Sent, namespace: str) -> None:
+    """That of Rightarch itself among them: or it could not start where it does not run."""
+    restricted = {
+        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [
+            {
+                **CONTAINERS[0],
+                "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+            }
+        ],
+    }
+    assert sent.pod(namespace, **restricted) == []
+
+
+def test_daemon_sets_are_sent_when_their_template_is_new(sent: Sent) -> None:
+    """Created, or changed there; anything else would roll pods that nobody asked to roll."""
+    collection = "/apis/apps/v1/namespaces/daemons/daemonsets"
+    assert sent.after("POST", collection, daemon_set()) == [WORKLOADS]
+    sent.client.post(collection, json=daemon_set()).raise_for_status()
+    merge = "application/merge-patch+json"
+    other_image = {"template": {"spec": {"containers": [{"name": "main", "image": "registry.test/app:2"}]}}}
+    changes: list[tuple[Object, list[str]]] = [
+        ({"spec": other_image}, [WORKLOADS]),
+        ({"metadata": {"annotations": {"a": "b"}}}, []),
+        ({"spec": {"minReadySeconds": 5}}, []),
+    ]
+    for change, called in changes:
+        assert sent.after("PATCH", f"{collection}/agent", change, merge) == called, change
+
+
+def test_other_workloads_are_not_sent(sent: Sent) -> None:
+    """Their pods are, when they come."""
+    deployment = daemon_set() | {"kind": "Deployment"}
+    assert sent.after("POST", "/apis/apps/v1/namespaces/daemons/deployments", deployment) == []

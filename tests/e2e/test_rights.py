@@ -1,0 +1,116 @@
+"""What the chart's ServiceAccounts may do: exactly what is written here, by the API server's own account of it."""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.controlplane import CertificateAuthority
+
+from .installation import NAMESPACE, Release
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.controlplane import ControlPlane
+
+EVERYWHERE = {
+    "webhook": {
+        "nodes [] list watch",
+        "imageplatforms.rightarch.dev [] create get list patch watch",
+    },
+    "controller": {
+        "cronjobs.batch [] list watch",
+        "daemonsets.apps [] list patch watch",
+        "deployments.apps [] list watch",
+        "events.events.k8s.io [] create patch",
+        "imageplatforms.rightarch.dev [] create delete get list patch watch",
+        "nodes [] list watch",
+        "pods [] get list",
+        "statefulsets.apps [] list watch",
+    },
+}
+LINE = re.compile(r"(?P<resources>\S*)\s*\[(?P<addresses>.*?)\]\s+\[(?P<names>.*?)\]\s+\[(?P<verbs>.*?)\]")
+REGISTRATION = "mutatingwebhookconfigurations.admissionregistration.k8s.io [rightarch] get patch watch"
+AT_HOME = {
+    "webhook": {"secrets [rightarch-certificate] get list watch"},
+    "controller": {
+        "leases.coordination.k8s.io [] create",
+        "leases.coordination.k8s.io [rightarch-controller] get update",
+        "secrets [rightarch-certificate] get patch update watch",
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def installed(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
+    """The release with the chart's own values."""
+    release = Release(control_plane, tmp_path_factory.mktemp("rights"))
+    release.install({})
+    yield release
+    release.uninstall()
+
+
+def rights(release: Release, account: str, namespace: str) -> set[str]:
+    """What an account may do, as `kubectl auth can-i --list` tells it: resource, names, verbs."""
+    user = f"--as=system:serviceaccount:{release.namespace}:{account}"
+    groups = ["system:serviceaccounts", f"system:serviceaccounts:{release.namespace}", "system:authenticated"]
+    listed = release.plane.kubectl(
+        "auth",
+        "can-i",
+        "--list",
+        "--no-headers",
+        user,
+        *(f"--as-group={g}" for g in groups),
+        f"--namespace={namespace}",
+    )
+    return {_right(line) for line in listed.splitlines()}
+
+
+def _right(line: str) -> str:
+    """A line of the table, which tells resources, addresses, names and verbs; the last in any order."""
+    found = LINE.fullmatch(line.strip())
+    assert found, line
+    return f"{found['resources'] or found['addresses']} [{found['names']}] {' '.join(sorted(found['verbs'].split()))}"
+
+
+@pytest.mark.parametrize("component", ["webhook", "controller"])
+def test_an_account_may_do_what_its_process_does_and_no_more(installed: Release, component: str) -> None:
+    """Beside what every account may, the namespace's default one too; at home a little more than elsewhere."""
+    elsewhere = EVERYWHERE[component] | ({REGISTRATION} if component == "controller" else set())
+    for namespace, expected in [("default", elsewhere), (NAMESPACE, elsewhere | AT_HOME[component])]:
+        everybody = rights(installed, "default", namespace)
+        assert everybody
+        assert rights(installed, installed.account(component), namespace) - everybody == expected
+
+
+def test_a_token_of_the_chart_is_what_the_process_gets(installed: Release) -> None:
+    """Reading Nodes is allowed and done; reading another Secret, or any in another namespace, is refused."""
+    with installed.client("webhook") as client:
+        assert client.get("/api/v1/nodes").status_code == 200
+        own = f"/api/v1/namespaces/{installed.namespace}/secrets"
+        assert client.get(f"{own}/rightarch-certificate").status_code == 200
+        only = {"fieldSelector": "metadata.name=rightarch-certificate"}
+        assert [item["metadata"]["name"] for item in client.get(own, params=only).json()["items"]] == [
+            "rightarch-certificate"
+        ]
+        for path in (own, f"{own}/another", "/api/v1/namespaces/default/secrets", "/api/v1/pods"):
+            assert client.get(path).status_code == 403, path
+
+
+def test_a_controller_that_keeps_no_certificate_may_touch_none(installed: Release, tmp_path: Path) -> None:
+    """Nor the registration: others keep both."""
+    bundle = base64.b64encode(CertificateAuthority(tmp_path).certificate.read_bytes()).decode()
+    installed.upgrade({"certificates": {"mode": "secret", "secretName": "mine", "caBundle": bundle}})
+    try:
+        leases = {right for right in AT_HOME["controller"] if right.startswith("leases")}
+        everybody = rights(installed, "default", NAMESPACE)
+        found = rights(installed, installed.account("controller"), NAMESPACE) - everybody
+        assert found == EVERYWHERE["controller"] | leases
+        assert "secrets [mine] get list watch" in rights(installed, installed.account("webhook"), NAMESPACE)
+    finally:
+        installed.upgrade({})
