@@ -10,13 +10,13 @@ from tests.bench.stage import NAMESPACE, Stage, labelled, process_seconds
 PODS = 500
 CONNECTIONS = 16
 SINGLE_PODS = 150
-WITHOUT, WITH = "no webhook", "Rightarch"
+WITHOUT, NOOP, WITH = "no webhook", "no-op in Go", "Rightarch"
 MEASURES = (
     Measure("pods/s", "seen by a watch"),
     Measure("create p50", "ms"),
     Measure("create p99", "ms"),
     Measure("webhook call", "ms, mean, as the API server sees it", 2),
-    Measure("CPU of Rightarch", "ms per pod", 2),
+    Measure("CPU of the webhook", "ms per pod", 2),
     Measure("requests to the API server", "per pod", 3),
     Measure("requests to the registry", "per pod", 3),
 )
@@ -27,13 +27,13 @@ def main(stage: Stage, rounds: int) -> dict[str, Any]:
     shapes = {CONNECTIONS: PODS, 1: SINGLE_PODS}
     results: dict[int, dict[str, list[dict[str, float]]]] = {each: defaultdict(list) for each in shapes}
     _register(stage, WITH)
-    _measure(stage, PODS, CONNECTIONS)  # so that no round pays for what is only once
+    _measure(stage, WITH, PODS, CONNECTIONS)  # so that no round pays for what is only once
     assert stage.requests_of_ours(), "the audit log must show Rightarch's list of Nodes, or it counts nothing"
     for round_ in range(rounds):
-        for mode in (WITHOUT, WITH):
+        for mode in (WITHOUT, NOOP, WITH):
             _register(stage, mode)
             for connections, pods in shapes.items():
-                results[connections][mode].append(_measure(stage, pods, connections))
+                results[connections][mode].append(_measure(stage, mode, pods, connections))
                 console.print(_told(round_, mode, connections, results[connections][mode][-1]))
     return {
         str(connections): table(
@@ -46,22 +46,28 @@ def main(stage: Stage, rounds: int) -> dict[str, Any]:
 
 
 def _register(stage: Stage, mode: str) -> None:
-    if mode == WITH:
-        stage.register(stage.webhook.configuration(), labelled)
-    else:
-        stage.register(None, lambda pod: not labelled(pod))
+    match mode:
+        case "Rightarch":
+            stage.register(stage.webhook.configuration(), labelled)
+        case "no-op in Go":
+            before = stage.admission_seconds()[1]
+            stage.register(
+                stage.noop.configuration(), lambda pod: not labelled(pod) and stage.admission_seconds()[1] > before
+            )
+        case _:
+            stage.register(None, lambda pod: not labelled(pod))
 
 
-def _measure(stage: Stage, pods: int, connections: int) -> dict[str, float]:
+def _measure(stage: Stage, mode: str, pods: int, connections: int) -> dict[str, float]:
     """One burst, with what it cost beside it; its pods are deleted afterwards."""
     stage.registry.forget()
-    pid = stage.webhook.process.pid
+    pid = (stage.noop if mode == NOOP else stage.webhook).process.pid
     ours, cpu, (waited, calls) = stage.requests_of_ours(), process_seconds(pid), stage.admission_seconds()
     pod = stage.pod("samples/multi-arch:1.0")
     done = burst(Target(stage.plane.server, stage.plane.context(), NAMESPACE), pod, pods, connections)
     waited, calls = (after - before for after, before in zip(stage.admission_seconds(), (waited, calls), strict=True))
     figures = done.figures() | {
-        "CPU of Rightarch": (process_seconds(pid) - cpu) / pods * 1000,
+        "CPU of the webhook": (process_seconds(pid) - cpu) / pods * 1000,
         "requests to the API server": (stage.requests_of_ours() - ours) / pods,
         "requests to the registry": len(stage.registry.requests()) / pods,
     }

@@ -6,11 +6,14 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import yaml
 
+from tests.bench.noop import NoopServer
 from tests.controlplane import CertificateAuthority, ControlPlane, fake_node
 from tests.images.registry import RegistryServer
 from tests.images.samples import push_samples
@@ -22,14 +25,22 @@ USER = f"system:serviceaccount:{NAMESPACE}:{ACCOUNT}"
 _SECONDS = 30
 
 
+@dataclass
 class Stage:
-    """What the benchmarks of admission run on; made by ``stage``."""
+    """What the benchmarks of admission run on; made by ``stage``.
 
-    def __init__(
-        self, plane: ControlPlane, registry: RegistryServer, webhook: WebhookServer, images: dict[str, str], audit: Path
-    ) -> None:
-        self.plane, self.registry, self.webhook, self.images, self._audit = plane, registry, webhook, images, audit
-        self.client = plane.client()
+    Attributes:
+        images: full names of the sample images, by repository and tag.
+        audit: the API server's log of the requests of Rightarch's account.
+    """
+
+    plane: ControlPlane
+    registry: RegistryServer
+    webhook: WebhookServer
+    noop: NoopServer
+    images: dict[str, str]
+    audit: Path
+    client: httpx.Client
 
     def pod(self, image: str) -> dict[str, Any]:
         """A pod of two containers and about 3 KB as the API server stores it."""
@@ -65,7 +76,7 @@ class Stage:
 
     def requests_of_ours(self) -> int:
         """Requests that the API server got from Rightarch's account so far, by its audit log."""
-        return sum(1 for line in self._audit.read_text().splitlines() if json.loads(line)["user"]["username"] == USER)
+        return sum(1 for line in self.audit.read_text().splitlines() if json.loads(line)["user"]["username"] == USER)
 
     def admission_seconds(self) -> tuple[float, float]:
         """What the API server has waited for webhooks so far, in seconds, and for how many calls."""
@@ -87,11 +98,11 @@ def stage() -> Iterator[Stage]:
         kubeconfig = _account(plane, folder)
         ca = folder / "pki" / "ca.crt"
         webhook = stack.enter_context(WebhookServer(kubeconfig, registry_ca=ca))
+        noop = stack.enter_context(NoopServer(folder))
         for component in ("kube-scheduler", "kube-controller-manager", "kwok"):
             plane.pause(component)
-        made = Stage(plane, registry, webhook, images, audit)
-        with made.client:
-            yield made
+        client = stack.enter_context(plane.client())
+        yield Stage(plane, registry, webhook, noop, images, audit, client)
 
 
 def _audited(folder: Path, log: Path) -> list[str]:

@@ -1,0 +1,3 @@
+module rightarch.dev/tests/noop
+
+go 1.26.0
