@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rightarch.errors import ImageError
+from rightarch.errors import ImageError, SettingsError
 from rightarch.platforms import ImagePlatforms
 from rightarch.reasons import Reason
 from rightarch.reference import Reference
@@ -344,6 +344,16 @@ async def test_an_unknown_authority(server: RegistryServer, made: Callable[[Regi
     error = await error_of(made(RegistryOptions(allow_loopback=True)), Reference.parse(f"{server.host}/shapes/index:1"))
     assert error.reason is Reason.REGISTRY_UNREACHABLE
     assert "certificate" in str(error)
+
+
+@pytest.mark.parametrize("content", [b"no certificate", None], ids=["wrong", "missing"])
+def test_a_ca_file_that_is_none(content: bytes | None, tmp_path: Path) -> None:
+    """A file of authorities that can't be read ends the start with its name, rather than each look-up later."""
+    file = tmp_path / "ca.crt"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(SettingsError, match=r"ca\.crt can't be read as certificates"):
+        Registry(RegistryOptions(ca_file=file))
 
 
 async def test_a_stopped_registry(made: Callable[[RegistryOptions], Registry], options: RegistryOptions) -> None:

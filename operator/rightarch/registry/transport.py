@@ -17,7 +17,7 @@ import httpx
 from aiohttp.abc import AbstractResolver, ResolveResult
 from httpx_aiohttp import AiohttpTransport
 
-from rightarch.errors import ImageError
+from rightarch.errors import ImageError, SettingsError
 from rightarch.registry import failures
 from rightarch.registry.address import AddressGuard, names_loopback
 from rightarch.registry.options import RegistryOptions
@@ -36,16 +36,18 @@ _KEEPALIVE: Final = 30.0
 
 
 class Transport:
-    """Sends requests to where the guard lets them go."""
+    """Sends requests to where the guard lets them go.
+
+    Raises:
+        SettingsError: ``ca_file`` holds no certificates.
+    """
 
     def __init__(self, options: RegistryOptions, stats: Stats) -> None:
         self._options = options
         self._stats = stats
         self._plain_hosts: set[bytes] = set()
         self._resolver: Resolver | None = None
-        context = httpx.create_ssl_context()
-        if options.ca_file is not None:
-            context.load_verify_locations(options.ca_file)
+        context = _trusting(options)
         self._secure = self._made(context, loopback_only=False)
         self._plain = self._made(context, loopback_only=True)
 
@@ -144,6 +146,18 @@ class Resolver(AbstractResolver):
     async def shutdown(self) -> None:
         """Let the threads end, without waiting for names that hang."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _trusting(options: RegistryOptions) -> ssl.SSLContext:
+    """What certificates are checked against: the public authorities (certifi's, or SSL_CERT_FILE's) and our own."""
+    context = httpx.create_ssl_context()
+    if options.ca_file is not None:
+        try:
+            context.load_verify_locations(options.ca_file)
+        except OSError as error:
+            problem = f"{options.ca_file} can't be read as certificates (PEM) of authorities: {error.strerror or error}"
+            raise SettingsError(problem) from error
+    return context
 
 
 def _plainly(request: httpx.Request) -> httpx.Request:
