@@ -15,7 +15,7 @@ import orjson
 _BARE: Final = re.compile(r"[\w.:/@+-]+", re.ASCII)
 _MAX_VALUE: Final = 500
 _FIELDS: Final = "rightarch_fields"
-_QUIET: Final = ("uvicorn", "asyncio", "httpx", "aiohttp", "kubernetes")
+_QUIET: Final = ("uvicorn", "asyncio", "httpx", "aiohttp", "kubernetes", "kopf")
 
 
 def fields(**values: object) -> dict[str, object]:

@@ -1,0 +1,58 @@
+"""Prefetch: images of templates are looked up before their pods come."""
+
+import random
+import time
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from rightarch.errors import ImageError
+from rightarch.gather import parse
+from rightarch.reference import Reference
+from rightarch.registry import AnonymousKeychain, Registry
+
+CONFIRM_SECONDS: Final = 12 * 3600.0
+"""How long an image that was found is not looked up again for its templates alone; admissions confirm it by use."""
+
+
+class Prefetch:
+    """Looks images up, and knows which ones were found.
+
+    Args:
+        registry: asks.
+        wanted: tells whether anybody still needs an image.
+    """
+
+    def __init__(self, registry: Registry, wanted: Callable[[str], bool]) -> None:
+        self._registry, self._wanted = registry, wanted
+        self._found: dict[str, float] = {}
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def has(self, image: str) -> bool:
+        """Whether an image was found."""
+        return image in self._found
+
+    def due(self, images: Iterable[str]) -> list[str]:
+        """Those of all images in use that are not found yet, or whose finding is to be confirmed."""
+        used = set(images)
+        self._found = {image: until for image, until in self._found.items() if image in used}
+        now = time.monotonic()
+        return [image for image in used if self._found.get(image, 0.0) <= now]
+
+    async def look_up(self, image: str) -> float | None:
+        """Look an image up.
+
+        Returns:
+            None where that is settled: found, not to be had, or not needed any more. Else the seconds to wait at
+            least before the next attempt.
+        """
+        reference = parse(image)
+        if not isinstance(reference, Reference) or not self._wanted(image):
+            return None
+        try:
+            await self._registry.platforms(reference, AnonymousKeychain())
+        except ImageError as error:
+            return (error.retry_after or 0.0) if error.transient else None
+        self._found[image] = time.monotonic() + CONFIRM_SECONDS * random.uniform(0.75, 1.0)  # noqa: S311 - no secret
+        return None

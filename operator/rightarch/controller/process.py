@@ -1,0 +1,94 @@
+"""The process of the controller: a port for health, signals, and a candidate that leads when it is elected."""
+
+import asyncio
+import logging
+import secrets
+import signal
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import uvloop
+
+from rightarch.cluster import Cluster
+from rightarch.controller.election import Election
+from rightarch.controller.leadership import Leadership, first
+from rightarch.logs import fields
+from rightarch.metrics import ProcessMetrics
+from rightarch.registry import Registry, RegistryOptions
+from rightarch.serving import Health, Server, listening
+from rightarch.settings import ControllerSettings
+
+log = logging.getLogger(__name__)
+
+
+def run(settings: ControllerSettings) -> None:
+    """Work until SIGTERM or SIGINT.
+
+    Raises:
+        SettingsError: the kubeconfig can't be used.
+        PortTaken: the port can't be listened on.
+        LeadershipLost: another replica leads, or the API server is away for too long: to be restarted.
+        WatchesEnded: kopf gave up: likewise.
+    """
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(settings))
+
+
+async def _serve(settings: ControllerSettings) -> None:
+    with listening(settings.address, settings.health_port) as port:
+        async with _connected(settings) as (cluster, registry):
+            metrics = ProcessMetrics()
+            identity = f"{socket.gethostname()}_{secrets.token_hex(4)}"
+            election = Election(cluster, settings.namespace, settings.lease_name, identity)
+            candidate = _Candidate(election, Leadership(cluster, registry, settings.list_interval, metrics))
+            metrics.gauge("rightarch_leader", "Whether this replica leads.", (), lambda: {(): float(election.leading)})
+            health = Server(Health(candidate.missing, metrics))
+            log.info("listening", extra=fields(health_port=settings.health_port, identity=identity))
+            try:
+                await first(health.serve([port]), candidate.run(), _told_to_end())
+            finally:
+                await election.resign()
+    log.info("ended")
+
+
+class _Candidate:
+    """Stands for election, and leads when elected."""
+
+    def __init__(self, election: Election, leadership: Leadership) -> None:
+        self._election, self._leadership = election, leadership
+
+    async def run(self) -> None:
+        """Wait for the Lease, then lead until it is lost or what is led ends."""
+        await self._election.win()
+        await first(self._election.keep(), self._leadership.run())
+
+    def missing(self) -> str | None:
+        """Why this replica is not ready, or None: one that stands by is."""
+        return None if self._election.heard else "the Lease was not read yet: is the API server there?"
+
+
+@asynccontextmanager
+async def _connected(settings: ControllerSettings) -> AsyncIterator[tuple[Cluster, Registry]]:
+    cluster = await Cluster.connect(settings.kubeconfig)
+    registry = Registry(
+        RegistryOptions(
+            allow_loopback=settings.allow_loopback_registries,
+            ca_file=settings.registry_ca_file,
+            forbidden_endpoints=await cluster.endpoints(),
+        )
+    )
+    try:
+        yield cluster, registry
+    finally:
+        await registry.aclose()
+        await cluster.aclose()
+
+
+async def _told_to_end() -> None:
+    """Return when a signal asks for the end."""
+    told = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, told.set)
+    await told.wait()
+    log.info("told to end")

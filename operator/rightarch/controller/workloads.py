@@ -1,0 +1,127 @@
+"""Workloads: what is remembered of Deployments, StatefulSets, DaemonSets and CronJobs. Never the objects themselves."""
+
+import sys
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from rightarch import pod as pods
+from rightarch.pod import Pod
+
+Object = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of workload, and where its objects and their templates are."""
+
+    name: str
+    group: str
+    plural: str
+    template: tuple[str, ...] = ("spec", "template")
+    version: str = "v1"
+
+    @property
+    def path(self) -> str:
+        """The collection of all namespaces."""
+        return f"/apis/{self.group}/{self.version}/{self.plural}"
+
+    def pod(self, thing: Object) -> Pod:
+        """The template of an object, which reads like a pod."""
+        for part in self.template:
+            thing = thing.get(part) or {}
+        return thing
+
+
+DAEMON_SET: Final = Kind("DaemonSet", "apps", "daemonsets")
+KINDS: Final = (
+    Kind("Deployment", "apps", "deployments"),
+    Kind("StatefulSet", "apps", "statefulsets"),
+    DAEMON_SET,
+    Kind("CronJob", "batch", "cronjobs", ("spec", "jobTemplate", "spec", "template")),
+)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Key:
+    """The name of a workload among all."""
+
+    kind: str
+    namespace: str
+    name: str
+
+    @classmethod
+    def of(cls, kind: Kind, thing: Object) -> "Key":
+        """The key of an object."""
+        metadata = thing["metadata"]
+        return cls(kind.name, sys.intern(metadata["namespace"]), metadata["name"])
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """What is remembered of one workload.
+
+    Attributes:
+        images: of its template, each once.
+    """
+
+    images: tuple[str, ...]
+
+    @classmethod
+    def of(cls, kind: Kind, thing: Object) -> "Workload":
+        """What there is to remember of an object."""
+        return cls(tuple(map(sys.intern, pods.image_names(kind.pod(thing)))))
+
+
+class Workloads:
+    """All workloads, as last seen."""
+
+    def __init__(self) -> None:
+        self._workloads: dict[Key, Workload] = {}
+        self._images: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._workloads)
+
+    def get(self, key: Key) -> Workload | None:
+        """What is remembered of a workload, or None."""
+        return self._workloads.get(key)
+
+    def keys(self, kind: Kind) -> frozenset[Key]:
+        """The keys of all workloads of a kind."""
+        return frozenset(key for key in self._workloads if key.kind == kind.name)
+
+    @property
+    def images(self) -> Collection[str]:
+        """The images of all templates, each once."""
+        return self._images.keys()
+
+    def refers(self, image: str) -> bool:
+        """Whether a template has an image."""
+        return image in self._images
+
+    def counts(self) -> dict[tuple[str, ...], float]:
+        """The number of workloads of each kind, as a metric takes it."""
+        counts = Counter(key.kind for key in self._workloads)
+        return {(kind.name,): float(counts[kind.name]) for kind in KINDS}
+
+    def put(self, key: Key, workload: Workload) -> bool:
+        """Take a workload that is new or has changed; tells whether anything is other than it was."""
+        if self._workloads.get(key) == workload:
+            return False
+        self.remove(key)
+        self._workloads[key] = workload
+        self._images.update(workload.images)
+        return True
+
+    def remove(self, key: Key) -> None:
+        """Forget a workload that is gone."""
+        if workload := self._workloads.pop(key, None):
+            self._images.subtract(workload.images)
+            for image in workload.images:
+                if not self._images[image]:
+                    del self._images[image]

@@ -1,0 +1,94 @@
+"""Rightarch's controller as tests, demo and benchmarks run it: a process beside an API server."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import httpx
+
+from tests.controlplane import Process, free_port
+
+from .webhook import COMMAND
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NAMESPACE = "default"
+LEASE = "rightarch-controller"
+
+
+class ControllerServer:
+    """Runs ``rightarch controller`` on loopback as a context manager; ready when it knows the Lease.
+
+    Args:
+        kubeconfig: of the API server whose workloads it watches.
+        folder: where its log goes; a temporary one if not given.
+        name: of its log.
+        registry_ca: certificate of the authority that signed the test registry's.
+        options: further options of the command.
+        log_level: of the process.
+    """
+
+    def __init__(
+        self,
+        kubeconfig: Path,
+        *,
+        folder: Path | None = None,
+        name: str = "controller",
+        registry_ca: Path | None = None,
+        options: Sequence[str] = (),
+        log_level: str = "info",
+    ) -> None:
+        self.health_port = free_port()
+        self._cleaning = contextlib.ExitStack()
+        self.folder = folder or Path(self._cleaning.enter_context(tempfile.TemporaryDirectory(prefix="rightarch-")))
+        trust = [f"--registry-ca-file={registry_ca}"] if registry_ca else []
+        command: list[str | Path] = [
+            COMMAND,
+            "controller",
+            f"--namespace={NAMESPACE}",
+            f"--lease-name={LEASE}",
+            "--address=127.0.0.1",
+            f"--health-port={self.health_port}",
+            f"--kubeconfig={kubeconfig}",
+            f"--log-level={log_level}",
+            "--allow-loopback-registries",
+            *trust,
+            *options,
+        ]
+        self.process = Process(
+            "rightarch controller", command, log=self.folder / f"{name}.log", ready=f"{self.health}/readyz"
+        )
+
+    def __enter__(self) -> Self:
+        with self._cleaning:  # what a failed start leaves
+            self.process.__enter__()
+            self._cleaning = self._cleaning.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._cleaning:
+            self.process.stop()
+
+    @property
+    def health(self) -> str:
+        """The base address of health and metrics."""
+        return f"http://127.0.0.1:{self.health_port}"
+
+    @property
+    def leads(self) -> bool:
+        """Whether it is the replica that works."""
+        return self.metrics().get("rightarch_leader") == 1
+
+    def log(self) -> str:
+        """All that it logged so far."""
+        return self.process.log.read_text()
+
+    def metrics(self) -> dict[str, float]:
+        """Its metrics, by name with labels as they are exposed."""
+        text = httpx.get(f"{self.health}/metrics", trust_env=False).raise_for_status().text
+        lines = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
+        return {name: float(value) for name, _, value in lines}
