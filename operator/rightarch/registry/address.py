@@ -84,7 +84,7 @@ class AddressGuard:
         address = ip_address(host.partition("%")[0])
         found = next((kind for each in forms(address) if (kind := self._kind(each, port))), None)
         if found is None and self.loopback_only and not _loops_back(address):
-            return "not this machine, and plain HTTP is for this machine alone"
+            return "not this machine's loopback, and plain HTTP is for that alone"
         return found
 
     def _kind(self, address: Address, port: int) -> str | None:
