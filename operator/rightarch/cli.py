@@ -163,6 +163,40 @@ def controller(  # noqa: PLR0913, PLR0917 - one parameter an option; typer passe
             show_default="300.0",
         ),
     ] = None,
+    certificates: Annotated[
+        str | None,
+        typer.Option(
+            envvar="RIGHTARCH_CERTIFICATES",
+            help="self-managed: make and renew the webhook's certificate; external: leave it alone.",
+            show_default="external",
+        ),
+    ] = None,
+    certificate_secret: Annotated[
+        str | None,
+        typer.Option(envvar="RIGHTARCH_CERTIFICATE_SECRET", help="The Secret that the webhook serves from."),
+    ] = None,
+    certificate_lifetime: Annotated[
+        float | None,
+        typer.Option(
+            envvar="RIGHTARCH_CERTIFICATE_LIFETIME",
+            help="Seconds that a certificate is valid.",
+            show_default="90 days",
+        ),
+    ] = None,
+    webhook_configuration: Annotated[
+        str | None,
+        typer.Option(
+            envvar="RIGHTARCH_WEBHOOK_CONFIGURATION",
+            help="The MutatingWebhookConfiguration whose webhooks must trust the certificate.",
+        ),
+    ] = None,
+    service_name: Annotated[
+        str | None, typer.Option(envvar="RIGHTARCH_SERVICE_NAME", help="The Service of the webhook.")
+    ] = None,
+    webhook_host: Annotated[
+        str | None,
+        typer.Option(envvar="RIGHTARCH_WEBHOOK_HOST", help="Host of the webhook's URL, if it has one: name or IP."),
+    ] = None,
     kubeconfig: Annotated[
         Path | None,
         typer.Option(envvar="RIGHTARCH_KUBECONFIG", help="A kubeconfig.", show_default="the pod's own account"),

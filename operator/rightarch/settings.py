@@ -1,7 +1,7 @@
 """Settings of the processes, validated at the door: a process with a wrong setting does not start."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, FilePath, IPvAnyAddress, ValidationError, model_validator
 
@@ -17,6 +17,7 @@ _DNS_SUBDOMAIN: Final = r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$"
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["text", "json"]
+CertificateMode = Literal["self-managed", "external"]
 
 
 class ProcessSettings(BaseModel):
@@ -103,6 +104,37 @@ class ControllerSettings(ProcessSettings):
     list_interval: float = Field(
         default=300.0, ge=1, le=86400, description="seconds between two full lists of workloads and unseen pods"
     )
+    certificates: CertificateMode = Field(
+        default="external", description="who keeps the webhook's certificate: this controller, or somebody else"
+    )
+    certificate_secret: str | None = Field(
+        default=None, pattern=_DNS_SUBDOMAIN, description="the name of the Secret that the webhook serves from"
+    )
+    certificate_lifetime: float = Field(
+        default=90 * 86400.0,
+        ge=10,
+        le=3650 * 86400,
+        description="seconds that a certificate is valid; it is replaced after two thirds of them",
+    )
+    webhook_configuration: str | None = Field(
+        default=None, pattern=_DNS_SUBDOMAIN, description="the name of the MutatingWebhookConfiguration"
+    )
+    service_name: str | None = Field(default=None, pattern=_DNS_LABEL, description="the name of the webhook's Service")
+    webhook_host: IPvAnyAddress | Annotated[str, Field(pattern=_DNS_SUBDOMAIN)] | None = Field(
+        default=None, description="the host of the webhook's URL, a DNS name or an IP address without a port"
+    )
+
+    @model_validator(mode="after")
+    def _certificate_is_named(self) -> Self:
+        named = {
+            "--certificate-secret": self.certificate_secret,
+            "--webhook-configuration": self.webhook_configuration,
+            "--service-name or --webhook-host": self.service_name or self.webhook_host,
+        }
+        if self.certificates == "self-managed" and not all(named.values()):
+            lacking = ", ".join(name for name, value in named.items() if not value)
+            raise ValueError(f"--certificates self-managed also needs {lacking}")
+        return self
 
 
 def option(name: str) -> str:

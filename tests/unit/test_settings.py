@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from rightarch.errors import SettingsError
-from rightarch.settings import WebhookSettings
+from rightarch.settings import ControllerSettings, WebhookSettings
 
 
 @pytest.fixture
@@ -93,3 +93,33 @@ def test_settings_do_not_change(least: dict[str, object]) -> None:
     settings = WebhookSettings.load(least)
     with pytest.raises(ValidationError):
         settings.port = 1
+
+
+SELF_MANAGED = {
+    "namespace": "rightarch-system",
+    "certificates": "self-managed",
+    "certificate_secret": "rightarch-certificate",
+    "webhook_configuration": "rightarch",
+    "webhook_host": "192.0.2.7",
+}
+
+
+@pytest.mark.parametrize(
+    ("lacking", "said"),
+    [
+        ("certificate_secret", "--certificates self-managed also needs --certificate-secret"),
+        ("webhook_configuration", "--certificates self-managed also needs --webhook-configuration"),
+        ("webhook_host", "--certificates self-managed also needs --service-name or --webhook-host"),
+    ],
+)
+def test_who_keeps_the_certificate_knows_where_and_for_what(lacking: str, said: str) -> None:
+    """A certificate without a name is good for nothing."""
+    with pytest.raises(SettingsError) as caught:
+        ControllerSettings.load({name: value for name, value in SELF_MANAGED.items() if name != lacking})
+    assert str(caught.value) == said
+
+
+def test_certificates_are_left_alone_unless_told_otherwise() -> None:
+    """And live for 90 days where they are kept."""
+    assert ControllerSettings.load({"namespace": "rightarch-system"}).certificates == "external"
+    assert ControllerSettings.load(SELF_MANAGED).certificate_lifetime == 90 * 24 * 60 * 60

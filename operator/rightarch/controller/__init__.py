@@ -6,6 +6,7 @@ One noun a module, each importing only those above it::
     workloads                       what is remembered of templates: images, never objects
     watching                        kopf: what changes is passed on
     prefetch                        images are looked up before their pods come
+    certificates                    the webhook's certificate is renewed, and trusted
     leadership                      all that the one leader does
     process                         the process: a port, signals, the candidate
 """

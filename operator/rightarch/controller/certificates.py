@@ -4,6 +4,7 @@ import asyncio
 import base64
 import binascii
 import logging
+import time
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -11,19 +12,18 @@ from typing import Any, Final, NoReturn
 
 from rightarch.bell import Bell
 from rightarch.certificates import Held, Hold, Issue, Plan, State, Step, Trust, Wait, authorities, decide, issue
-from rightarch.cluster import Cluster, ClusterError
-from rightarch.errors import RightarchError
+from rightarch.cluster import Cluster
 from rightarch.following import follow
 from rightarch.logs import fields
 from rightarch.metrics import ProcessMetrics
 
 CONFIGURATIONS: Final = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 
+UNHURRIED: Final = 8
+"""Writes at full speed: a rotation is five."""
+LONGEST_PAUSE: Final = 30.0
+
 log = logging.getLogger(__name__)
-
-
-class CertificateTrouble(RightarchError):
-    """The Secret or the configuration can't be read or written; tried again for ever."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,18 @@ class Certificates:
         self.failures = 0
         self.expires: datetime | None = None
         self._cluster, self._target = cluster, target
+        self._configuration = f"{CONFIGURATIONS}/{target.configuration}"
+        self._secret = f"{target.secrets}/{target.secret}"
         self._trusted: tuple[str, datetime] | None = None
+        self._pace = _Pace(2 * target.plan.settling.total_seconds())
+
+    async def keep(self) -> NoReturn:
+        """Keep Secret and bundles as they should be, for ever: at each change of them, and when a step is due."""
+        bell, target = Bell(), self._target
+        async with asyncio.TaskGroup() as group:
+            group.create_task(follow(self._cluster, target.secrets, bell, self._failed, target.secret))
+            group.create_task(follow(self._cluster, CONFIGURATIONS, bell, self._failed, target.configuration))
+            await bell.heed(self.step, self._failed, "keep the webhook's certificate")
 
     async def step(self) -> float:
         """Read, decide, and write once.
@@ -71,15 +82,18 @@ class Certificates:
             Seconds until the next step is due; 0 after a write.
 
         Raises:
-            CertificateTrouble: something is missing, or the API server refuses.
+            ClusterError: something is missing or was changed meanwhile, or the API server refuses.
         """
-        configuration = await self._read(f"{CONFIGURATIONS}/{self._target.configuration}")
-        secret = await self._read(f"{self._target.secrets}/{self._target.secret}")  # never older than what it is for
+        await asyncio.sleep(self._pace.pause())
+        configuration = await self._cluster.read(self._configuration)
+        secret = await self._cluster.read(self._secret)  # read last: what it holds is never older than the bundles
         state, now = self._state(configuration, secret), datetime.now(UTC)
         step = decide(state, self._target.plan, now)
         if isinstance(step, Wait):
+            self._pace.rest()
             log.debug("certificates wait", extra=fields(why=step.why, seconds=step.seconds))
             return step.seconds
+        self._pace.count()
         await self._take(step, state.held, configuration, secret, now)
         return 0
 
@@ -104,8 +118,7 @@ class Certificates:
             lambda: {(): self.failures},
         )
 
-    def failed(self) -> None:
-        """Count a failure."""
+    def _failed(self) -> None:
         self.failures += 1
 
     def _state(self, configuration: dict[str, Any], secret: dict[str, Any]) -> State:
@@ -125,7 +138,12 @@ class Certificates:
         return replace(state, trusted_since=self._trusted[1])
 
     async def _take(
-        self, step: Issue | Hold | Trust, held: Held, configuration: dict[str, Any], secret: dict[str, Any], now: datetime
+        self,
+        step: Issue | Hold | Trust,
+        held: Held,
+        configuration: dict[str, Any],
+        secret: dict[str, Any],
+        now: datetime,
     ) -> None:
         match step:
             case Issue():
@@ -144,10 +162,8 @@ class Certificates:
     async def _hold(self, held: Held, secret: dict[str, Any]) -> None:
         """Write the Secret, unless somebody has changed it since it was read."""
         data = {key: None if text is None else _encoded(text) for key, text in held.data().items()}
-        if all((secret.get("data") or {}).get(key) == value for key, value in data.items()):
-            raise CertificateTrouble("the Secret does not keep what is written to it")
         change = {"metadata": {"resourceVersion": secret["metadata"]["resourceVersion"]}, "data": data}
-        await self._write(f"{self._target.secrets}/{self._target.secret}", "merge-patch", change)
+        await self._cluster.patch(self._secret, "merge-patch", change)
 
     async def _trust(self, trusted: tuple[str, ...], configuration: dict[str, Any]) -> None:
         """Write every bundle, unless somebody has changed the configuration since it was read."""
@@ -156,4 +172,41 @@ class Certificates:
         for index, webhook in enumerate(configuration["webhooks"]):
             change.append({"op": "test", "path": f"/webhooks/{index}/name", "value": webhook["name"]})
             change.append({"op": "add", "path": f"/webhooks/{index}/clientConfig/caBundle", "value": bundle})
-        await self._write(f"{CONFIGURATIONS}/{self._target.configuration}", "json-patch", change)
+        await self._cluster.patch(self._configuration, "json-patch", change)
+
+
+class _Pace:
+    """Slows down who writes again and again: somebody else may be undoing each write at once.
+
+    Args:
+        quiet: seconds without a write after which all is well.
+    """
+
+    def __init__(self, quiet: float) -> None:
+        self._quiet, self._writes, self._last = quiet, 0, time.monotonic()
+
+    def pause(self) -> float:
+        """Seconds to wait before looking: none for the writes of a rotation, then more with each."""
+        if self._writes < UNHURRIED:
+            return 0
+        return min(LONGEST_PAUSE, 0.1 * 2.0 ** min(self._writes - UNHURRIED, 20))
+
+    def count(self) -> None:
+        """Count a write."""
+        self._writes, self._last = self._writes + 1, time.monotonic()
+
+    def rest(self) -> None:
+        """Take note that nothing needs to be written."""
+        if time.monotonic() > self._last + self._quiet:
+            self._writes = 0
+
+
+def _encoded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def _decoded(value: str) -> bytes:
+    try:
+        return base64.b64decode(value)
+    except binascii.Error:
+        return b""

@@ -5,12 +5,16 @@ import logging
 import secrets
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
 
 import uvloop
 
+from rightarch.certificates import Plan
 from rightarch.cluster import Cluster
+from rightarch.controller.certificates import Certificates, Target
 from rightarch.controller.election import Election
 from rightarch.controller.leadership import Leadership, first
 from rightarch.logs import fields
@@ -18,6 +22,8 @@ from rightarch.metrics import ProcessMetrics
 from rightarch.registry import Registry, RegistryOptions
 from rightarch.serving import Health, Server, listening
 from rightarch.settings import ControllerSettings
+
+Duty = Callable[[], Coroutine[Any, Any, object]]
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +47,8 @@ async def _serve(settings: ControllerSettings) -> None:
             metrics = ProcessMetrics()
             identity = f"{socket.gethostname()}_{secrets.token_hex(4)}"
             election = Election(cluster, settings.namespace, settings.lease_name, identity)
-            candidate = _Candidate(election, Leadership(cluster, registry, settings.list_interval, metrics))
+            leadership = Leadership(cluster, registry, settings.list_interval, metrics)
+            candidate = _Candidate(election, leadership.run, *_certificates(settings, cluster, metrics))
             metrics.gauge("rightarch_leader", "Whether this replica leads.", (), lambda: {(): float(election.leading)})
             health = Server(Health(candidate.missing, metrics))
             log.info("listening", extra=fields(health_port=settings.health_port, identity=identity))
@@ -53,15 +60,15 @@ async def _serve(settings: ControllerSettings) -> None:
 
 
 class _Candidate:
-    """Stands for election, and leads when elected."""
+    """Stands for election, and does its duties when elected."""
 
-    def __init__(self, election: Election, leadership: Leadership) -> None:
-        self._election, self._leadership = election, leadership
+    def __init__(self, election: Election, *duties: Duty) -> None:
+        self._election, self._duties = election, duties
 
     async def run(self) -> None:
-        """Wait for the Lease, then lead until it is lost or what is led ends."""
+        """Wait for the Lease, then lead until it is lost or a duty ends."""
         await self._election.win()
-        await first(self._election.keep(), self._leadership.run())
+        await first(self._election.keep(), *(duty() for duty in self._duties))
 
     def missing(self) -> str | None:
         """Why this replica is not ready, or None: one that stands by is."""
@@ -83,6 +90,21 @@ async def _connected(settings: ControllerSettings) -> AsyncIterator[tuple[Cluste
     finally:
         await registry.aclose()
         await cluster.aclose()
+
+
+def _certificates(settings: ControllerSettings, cluster: Cluster, metrics: ProcessMetrics) -> Iterator[Duty]:
+    """The duty to keep the webhook's certificate, where it is this controller's."""
+    if settings.certificates == "external":
+        return
+    assert settings.certificate_secret, "the settings say so"
+    assert settings.webhook_configuration, "likewise"
+    host = str(settings.webhook_host) if settings.webhook_host else None
+    lifetime = timedelta(seconds=settings.certificate_lifetime)
+    plan = Plan.of(settings.service_name, settings.namespace, host, lifetime)
+    target = Target(settings.namespace, settings.certificate_secret, settings.webhook_configuration, plan)
+    certificates = Certificates(cluster, target)
+    certificates.expose(metrics)
+    yield certificates.keep
 
 
 async def _told_to_end() -> None:
