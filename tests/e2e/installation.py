@@ -10,15 +10,15 @@ import base64
 import contextlib
 import json
 import ssl
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
-from tests.controlplane import wait_for
+from tests.controlplane import CertificateAuthority, Process, free_port, wait_for
 from tests.support.helm import CHART, Helm
-from tests.support.webhook import WebhookServer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,6 +29,8 @@ Object = dict[str, Any]
 
 RELEASE = "rightarch"
 NAMESPACE = "rightarch-system"
+DECISION = "rightarch.dev/decision"
+COMMAND = Path(sys.executable).with_name("rightarch")
 SECRET = "webhook-certificate"  # noqa: S105 - a name
 TOKEN_LIFETIME = "4h"  # noqa: S105 - a time
 RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
@@ -73,8 +75,15 @@ class Release:
         """What helm applied, as it keeps it."""
         return self.helm.run("get", "manifest", self.name, f"--namespace={self.namespace}")
 
+    def arguments(self, component: str) -> list[str]:
+        """The arguments of the component's container, as the Deployment has them."""
+        path = "--output=jsonpath={.spec.template.spec.containers[0].args}"
+        found = self.plane.kubectl("get", "deployment", self.account(component), f"--namespace={self.namespace}", path)
+        arguments: list[str] = json.loads(found)
+        return arguments
+
     def account(self, component: str) -> str:
-        """The name of a component's ServiceAccount."""
+        """The name of a component's ServiceAccount, which is that of its Deployment."""
         return f"{self.name}-{component}"
 
     def kubeconfig(self, component: str) -> Path:
@@ -99,32 +108,82 @@ class Release:
         return self.helm.run(command, self.name, str(CHART), f"--namespace={self.namespace}", *args, values=values)
 
 
+class Replica:
+    """A process of the chart on loopback: the very command of its Deployment, under its ServiceAccount.
+
+    Args:
+        release: an installed release.
+        component: webhook or controller.
+        port: of the admission endpoint.
+        options: of the command, in place of the chart's or beside them.
+    """
+
+    def __init__(
+        self, release: Release, component: str, *, port: int | None = None, options: Sequence[str] = ()
+    ) -> None:
+        self.port = port or free_port()
+        self.health_port = free_port()
+        name = f"{component}-{self.health_port}"
+        here = ["--address=127.0.0.1", f"--health-port={self.health_port}", "--allow-loopback-registries"]
+        if component == "webhook":
+            here.append(f"--port={self.port}")
+        self.process = Process(
+            f"rightarch {name}",
+            [COMMAND, *release.arguments(component), *here, f"--kubeconfig={release.kubeconfig(component)}", *options],
+            log=release.folder / f"{name}.log",
+            ready=f"{self.health}/readyz",
+            environment={"TMPDIR": str(release.folder)},  # where the client keeps its keys, which a crash leaves behind
+        )
+
+    def __enter__(self) -> Self:
+        self.process.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()  # draining is for those who test it
+
+    @property
+    def health(self) -> str:
+        """The base address of health and metrics."""
+        return f"http://127.0.0.1:{self.health_port}"
+
+    def log(self) -> str:
+        """All that it logged so far."""
+        return self.process.log.read_text()
+
+    def metrics(self) -> dict[str, float]:
+        """Its metrics, by name with labels as they are exposed."""
+        text = httpx.get(f"{self.health}/metrics", trust_env=False).raise_for_status().text
+        lines = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
+        return {name: float(value) for name, _, value in lines}
+
+
 class Installation:
     """A release with its processes running; a context manager that ends them and uninstalls.
 
     Args:
         plane: the control plane; its administrator installs.
         values: values of the chart beside those that make the processes reachable on loopback.
-        registry_ca: certificate of the authority that signed the test registry's.
         options: further options of the webhook's command.
+
+    Attributes:
+        release: the release.
+        webhook: the replica that answers.
     """
 
+    webhook: Replica
+
     def __init__(
-        self,
-        plane: ControlPlane,
-        *,
-        values: Mapping[str, object] | None = None,
-        registry_ca: Path | None = None,
-        options: Sequence[str] = (),
+        self, plane: ControlPlane, *, values: Mapping[str, object] | None = None, options: Sequence[str] = ()
     ) -> None:
         self._cleaning = contextlib.ExitStack()
-        self.folder = Path(self._cleaning.enter_context(tempfile.TemporaryDirectory(prefix="rightarch-")))
-        self.release = Release(plane, self.folder)
-        self.webhook = WebhookServer(
-            self.folder / "webhook.kubeconfig", folder=self.folder, registry_ca=registry_ca, options=options
-        )
+        folder = Path(self._cleaning.enter_context(tempfile.TemporaryDirectory(prefix="rightarch-")))
+        self.release = Release(plane, folder)
         self._plane = plane
         self._values = dict(values or {})
+        self._options = options
+        self._port = free_port()
+        self._authority = CertificateAuthority(folder / "pki")
 
     def __enter__(self) -> Self:
         with self._cleaning:  # what a failed start leaves
@@ -137,33 +196,42 @@ class Installation:
 
     def values(self, **more: object) -> dict[str, object]:
         """The values that the chart was installed with, and others."""
-        webhook = {"url": f"https://127.0.0.1:{self.webhook.port}"}
-        authority = base64.b64encode(self.webhook.ca.read_bytes()).decode()
-        certificates = {"mode": "secret", "secretName": SECRET, "caBundle": authority}
+        bundle = _base64(self._authority.certificate)
+        certificates = {"mode": "secret", "secretName": SECRET, "caBundle": bundle}
+        webhook = {"url": f"https://127.0.0.1:{self._port}"}
         return {"webhook": webhook, "certificates": certificates} | self._values | more
 
     def uninstall(self) -> None:
         """Remove the release; the processes go on, as those of a cluster do until they are ended."""
-        self.release.uninstall()
         self._uninstalling.pop_all()
+        self.release.uninstall()
 
     def is_called(self) -> bool:
         """Whether a pod that is not really created passes the webhook: the API server takes a moment to know it."""
-        metadata = {"generateName": "probe-", "namespace": "default"}
         spec = {"containers": [{"name": "probe", "image": "INVALID"}]}
-        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"generateName": "probe-"}, "spec": spec}
         with self._plane.client() as client:
             answer = client.post("/api/v1/namespaces/default/pods", json=pod, params={"dryRun": "All"})
-        labels = answer.raise_for_status().json()["metadata"].get("labels", {})
-        return "rightarch.dev/decision" in labels
+        return DECISION in answer.raise_for_status().json()["metadata"].get("labels", {})
 
     def _start(self) -> None:
         self.release.install(self.values())
         self._uninstalling = self._cleaning.enter_context(contextlib.ExitStack())
         self._uninstalling.callback(self.release.uninstall)
-        self.release.kubeconfig("webhook")
-        self._cleaning.enter_context(self.webhook)
+        self._plane.apply(self._secret())
+        webhook = Replica(self.release, "webhook", port=self._port, options=self._options)
+        self.webhook = self._cleaning.enter_context(webhook)
         wait_for(self.is_called)
+
+    def _secret(self) -> Object:
+        certificate, key = self._authority.issue("rightarch-webhook")
+        data = {"tls.crt": _base64(certificate), "tls.key": _base64(key)}
+        metadata = {"name": SECRET, "namespace": self.release.namespace}
+        return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "kubernetes.io/tls", "data": data}
+
+
+def _base64(path: Path) -> str:
+    return base64.b64encode(path.read_bytes()).decode()
 
 
 def _with_token(kubeconfig: Path, account: str, token: str) -> Object:

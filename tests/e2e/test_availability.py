@@ -1,0 +1,139 @@
+"""Nobody is refused, whatever the administrator does meanwhile."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import pytest
+
+from tests.controlplane import wait_for
+from tests.images import RegistryServer, push_samples
+
+from .installation import DECISION, Installation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import httpx
+
+    from tests.controlplane import ControlPlane
+
+    Object = dict[str, Any]
+
+CREATORS = 4
+PAUSE_SECONDS = 0.01
+WARM_UP_SECONDS = 1
+PODS = "/api/v1/namespaces/default/pods"
+
+
+@dataclass(frozen=True)
+class Creation:
+    """A pod that somebody tried to create: when, how the API server answered, and what Rightarch decided."""
+
+    at: float
+    status: int
+    decision: str | None
+
+
+class Creators:
+    """Create pods without a pause as a context manager: what a busy cluster does meanwhile."""
+
+    def __init__(self, client: httpx.Client, image: str) -> None:
+        self.creations: list[Creation] = []
+        self._client = client
+        self._image = image
+        self._ended = threading.Event()
+        self._pool = ThreadPoolExecutor(CREATORS)
+
+    def __enter__(self) -> Self:
+        self._futures = [self._pool.submit(self._create) for _ in range(CREATORS)]
+        time.sleep(WARM_UP_SECONDS)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        time.sleep(WARM_UP_SECONDS)
+        self._ended.set()
+        self._pool.shutdown()
+        for future in self._futures:
+            future.result()
+
+    def _create(self) -> None:
+        spec = {"containers": [{"name": "main", "image": self._image}]}
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"generateName": "busy-"}, "spec": spec}
+        while not self._ended.is_set():
+            at = time.monotonic()
+            answer = self._client.post(PODS, json=pod, params={"dryRun": "All"})
+            labels = answer.json().get("metadata", {}).get("labels", {})
+            self.creations.append(Creation(at, answer.status_code, labels.get(DECISION)))
+            time.sleep(PAUSE_SECONDS)
+
+
+@pytest.fixture(scope="module")
+def image() -> Iterator[str]:
+    """An image for amd64 alone, in a real registry."""
+    with RegistryServer() as registry:
+        yield push_samples(registry)["samples/amd64-only:1.0"]
+
+
+@pytest.fixture
+def installation(control_plane: ControlPlane) -> Iterator[Installation]:
+    """Rightarch, installed and answering."""
+    with Installation(control_plane) as installation:
+        yield installation
+
+
+def test_the_chart_constrains_a_pod(control_plane: ControlPlane, installation: Installation, image: str) -> None:
+    """The process runs by the Deployment's own command, with the rights of the chart's ServiceAccount and no others."""
+    spec = {"containers": [{"name": "main", "image": image}]}
+    created = control_plane.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "installed"}, "spec": spec})
+    [pod] = created
+    assert pod["metadata"]["labels"][DECISION] == "Constrained"
+    assert "forbidden" not in installation.webhook.log()
+    node = wait_for(lambda: control_plane.kubectl("get", "pod/installed", "--output=jsonpath={.spec.nodeName}"))
+    assert node == "amd64-node"
+
+
+def test_an_upgrade_refuses_nobody_and_misses_no_pod(
+    control_plane: ControlPlane, installation: Installation, image: str
+) -> None:
+    """The registration changes under load, and every pod is looked at."""
+    with control_plane.client() as client, Creators(client, image) as creators:
+        for seconds in (4, 3, 5):
+            installation.release.upgrade(_with_timeout(installation, seconds))
+    assert {creation.status for creation in creators.creations} == {201}
+    assert {creation.decision for creation in creators.creations} == {"Constrained"}
+    assert len(creators.creations) > 100
+
+
+def test_an_uninstall_refuses_nobody(control_plane: ControlPlane, installation: Installation, image: str) -> None:
+    """Pods are constrained until the registration is gone, and left as they are from then on; the process ends then."""
+    with control_plane.client() as client, Creators(client, image) as creators:
+        installation.uninstall()
+        installation.webhook.process.stop()
+    assert {creation.status for creation in creators.creations} == {201}
+    in_order = sorted(creators.creations, key=lambda creation: creation.at)
+    decisions = [decision for decision, _ in itertools.groupby(creation.decision for creation in in_order)]
+    assert decisions[0] == "Constrained"
+    assert decisions[-1] is None
+    assert len(in_order) > 100
+
+
+def test_a_crash_refuses_nobody(control_plane: ControlPlane, installation: Installation, image: str) -> None:
+    """While no replica answers, pods are created as they are."""
+    with control_plane.client() as client, Creators(client, image) as creators:
+        installation.webhook.process.kill()
+        time.sleep(WARM_UP_SECONDS)
+        installation.webhook.process.start()
+        installation.webhook.process.wait_ready()
+    assert {creation.status for creation in creators.creations} == {201}
+    assert {creation.decision for creation in creators.creations} == {"Constrained", None}
+
+
+def _with_timeout(installation: Installation, seconds: int) -> Object:
+    values: Object = installation.values()
+    return values | {"webhook": values["webhook"] | {"timeoutSeconds": seconds}}
