@@ -7,10 +7,11 @@ from collections.abc import Coroutine
 from typing import Any, NoReturn
 
 from rightarch.cluster import Cluster
+from rightarch.controller.lists import Lists, WatchesBlind
 from rightarch.controller.prefetch import Prefetch
 from rightarch.controller.queue import Queue
 from rightarch.controller.watching import Watching
-from rightarch.controller.workloads import KINDS, Key, Kind, Workload, Workloads
+from rightarch.controller.workloads import Key, Workload, Workloads
 from rightarch.logs import fields
 from rightarch.metrics import ProcessMetrics
 from rightarch.registry import Registry
@@ -33,13 +34,17 @@ class Leadership:
         self._workloads = Workloads()
         self._prefetch = Prefetch(registry, self._workloads.refers)
         self._queue: Queue[str] = Queue(self._prefetch.look_up)
-        self._watching = Watching(cluster, self._take)
-        self._missed = 0
+        self._watching = Watching(cluster, self._told)
+        self._compared = Lists(cluster, self._workloads, self._take)
         self._expose(metrics)
 
     async def run(self) -> None:
         """Do all of it until one part ends, with its error: then none goes on."""
         await first(self._queue.run(), self._watching.run(), self._lists())
+
+    def _told(self, key: Key, workload: Workload | None) -> None:
+        self._compared.told(key)
+        self._take(key, workload)
 
     def _take(self, key: Key, workload: Workload | None) -> None:
         """Take a change. Most are of the status, which changes nothing here."""
@@ -57,26 +62,14 @@ class Leadership:
         while True:
             await asyncio.sleep(self._list_interval * random.uniform(0.9, 1.1))  # noqa: S311 - jitter, no secret
             try:
-                for kind in KINDS:
-                    await self._list(kind)
+                await self._compared.take()
+            except WatchesBlind:
+                raise
             except Exception as error:  # noqa: BLE001 - whatever it is, the next list comes
                 self._metrics.watch_failed()
                 log.warning("could not list the workloads", extra=fields(error=str(error) or type(error).__name__))
             for image in self._prefetch.due(self._workloads.images):
                 self._queue.add(image)
-
-    async def _list(self, kind: Kind) -> None:
-        """Take a complete list: what the watch missed, and what is gone."""
-        before, listed = self._workloads.keys(kind), set()
-        async for page, _ in self._cluster.pages(kind.path):
-            for thing in page:
-                key, workload = Key.of(kind, thing), Workload.of(kind, thing)
-                listed.add(key)
-                self._missed += self._workloads.get(key) != workload
-                self._take(key, workload)
-        for key in before - listed:
-            self._missed += self._workloads.get(key) is not None
-            self._take(key, None)
 
     def _expose(self, metrics: ProcessMetrics) -> None:
         metrics.gauge(
@@ -99,7 +92,7 @@ class Leadership:
             "rightarch_missed_changes",
             "Changes of workloads that a full list found and no watch had told.",
             (),
-            lambda: {(): self._missed},
+            lambda: {(): self._compared.missed},
         )
 
 

@@ -21,15 +21,19 @@ import uvloop
 from rightarch.cluster import Access, Cluster
 from rightarch.controller.workloads import KINDS, Key, Kind, Workload
 from rightarch.errors import RightarchError
+from rightarch.logs import fields
 
 Take = Callable[[Key, Workload | None], None]
 """Takes a workload that is new or has changed; None: it is gone. Called in the loop of whoever runs the watches."""
 
 CREDENTIALS_SECONDS: Final = 300
 """How long kopf uses a token: the kubelet renews those of service accounts well before they end."""
-END_SECONDS: Final = 3.0
+
+DISCOVERY_SECONDS: Final = 1.0
 
 _OPERATOR_LOGGER: Final = "kopf._core.reactor.running"
+
+log = logging.getLogger(__name__)
 
 
 class WatchesEnded(RightarchError):
@@ -54,17 +58,40 @@ class Watching:
         Raises:
             WatchesEnded: kopf gave up; says why.
         """
+        await self._served()
         self._loop = asyncio.get_running_loop()
         ended: Future[None] = Future()
         threading.Thread(target=self._thread, args=(ended,), name="kopf", daemon=True).start()
         try:
             await asyncio.wrap_future(ended)
         except asyncio.CancelledError:
+            logging.getLogger("kopf").setLevel(
+                logging.CRITICAL
+            )  # it calls the connections that it closes itself errors
             self._stop.set()
             raise
         except Exception as error:
             raise WatchesEnded(f"the watches of workloads ended: {str(error) or type(error).__name__}") from error
         raise WatchesEnded("the watches of workloads ended without a reason")
+
+    async def _served(self) -> None:
+        """Return when the API server serves all kinds: kopf looks for them once, and takes what it finds for all."""
+        while missing := await self._unserved():
+            log.warning("workloads can't be watched yet", extra=fields(error=missing))
+            await asyncio.sleep(DISCOVERY_SECONDS)
+
+    async def _unserved(self) -> str | None:
+        """What the API server lacks, or None. Where it is starting, some groups are not there yet."""
+        try:
+            groups = await self._cluster.read("/apis")
+            lists = [await self._cluster.read(f"/apis/{kind.group}/{kind.version}") for kind in KINDS]
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is asked again
+            return str(error) or type(error).__name__
+        names = {group["name"] for group in groups["groups"]}
+        served = zip(KINDS, lists, strict=True)
+        there = [kind for kind, found in served if kind.plural in {each["name"] for each in found["resources"]}]
+        missing = [kind.name for kind in KINDS if kind not in there or kind.group not in names]
+        return f"the API server does not serve {', '.join(missing)}" if missing else None
 
     def _thread(self, ended: "Future[None]") -> None:
         ended.set_running_or_notify_cancel()

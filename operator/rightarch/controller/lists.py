@@ -1,0 +1,72 @@
+"""Lists: every few minutes all workloads are read anew, which heals what the watches missed, and finds watches out.
+
+kopf looks for the kinds that it serves once, at its start: one that starts while the API server does may find none of
+them, say so in a line of its log, and watch nothing for ever. Its liveness does not look at its watches.
+"""
+
+from collections.abc import Callable
+
+from rightarch.cluster import Cluster
+from rightarch.controller.workloads import KINDS, Key, Kind, Workload, Workloads
+from rightarch.errors import RightarchError
+
+Take = Callable[[Key, Workload | None], None]
+"""Takes a workload that is new or has changed; None: it is gone."""
+
+
+class WatchesBlind(RightarchError):
+    """What a list found was not told by any watch until the next list: the process must end, and be restarted."""
+
+
+class Lists:
+    """Compares full lists with what the watches told.
+
+    Args:
+        cluster: whose workloads.
+        workloads: what is known of them.
+        take: what becomes of each difference.
+
+    Attributes:
+        missed: differences found so far.
+    """
+
+    def __init__(self, cluster: Cluster, workloads: Workloads, take: Take) -> None:
+        self.missed = 0
+        self._cluster, self._workloads, self._take = cluster, workloads, take
+        self._told: set[Key] = set()
+        self._untold: set[Key] = set()
+
+    def told(self, key: Key) -> None:
+        """Note that a watch told of a workload: what a list says that began earlier may be older."""
+        self._told.add(key)
+        self._untold.discard(key)
+
+    async def take(self) -> None:
+        """Read all workloads, and take what differs.
+
+        Raises:
+            WatchesBlind: a difference of the last list was not told by a watch since.
+            ClusterError: what the API server answered.
+        """
+        if self._untold:
+            raise WatchesBlind(f"no watch told of {min(self._untold)}, nor of {len(self._untold) - 1} others, in time")
+        for kind in KINDS:
+            await self._list(kind)
+
+    async def _list(self, kind: Kind) -> None:
+        """Take a list of one kind. A page shows the moment of the first one, and what was told since is newer."""
+        before, listed = self._workloads.keys(kind), set()
+        self._told.clear()
+        async for page, _ in self._cluster.pages(kind.path):
+            for thing in page:
+                listed.add(key := Key.of(kind, thing))
+                self._compare(key, Workload.of(kind, thing))
+        for key in before - listed:
+            self._compare(key, None)
+
+    def _compare(self, key: Key, workload: Workload | None) -> None:
+        if key in self._told or self._workloads.get(key) == workload:
+            return
+        self.missed += 1
+        self._untold.add(key)
+        self._take(key, workload)
