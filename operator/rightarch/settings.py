@@ -38,6 +38,9 @@ class ProcessSettings(BaseModel):
     allow_loopback_registries: bool = Field(
         default=False, description="whether registries on loopback may be asked, for demos and tests"
     )
+    facts_day: float = Field(
+        default=86400.0, ge=1, description="seconds in which the last use of an image is written once, at most"
+    )
     log_level: LogLevel = Field(default="info", description="the least severe records that are written")
     log_format: LogFormat = Field(default="text", description="key=value lines, or a JSON object a line")
 
@@ -85,7 +88,8 @@ class WebhookSettings(ProcessSettings):
             raise ValueError("--cert-file and --key-file go together: a certificate chain, and its own key")
         if (self.cert_file is None) == (self.certificate_secret is None):
             given = "nothing is given" if self.cert_file is None else "two ways are given"
-            ways = "either --cert-file with --key-file, or --certificate-secret with --namespace"
+            files, secret = (_names(*way) for way in (("cert_file", "key_file"), ("certificate_secret", "namespace")))
+            ways = f"either {files}, or {secret}"
             raise ValueError(f"the certificate: {given}; give {ways}")
         if self.certificate_secret is not None and self.namespace is None:
             raise ValueError("--certificate-secret is given without --namespace, which is where the Secret is")
@@ -145,6 +149,10 @@ def option(name: str) -> str:
 def variable(name: str) -> str:
     """The environment's spelling of a setting."""
     return f"{ENVIRONMENT_PREFIX}{name.upper()}"
+
+
+def _names(*names: str) -> str:
+    return " with ".join(f"{option(name)} ({variable(name)})" for name in names)
 
 
 def _problems(model: type[BaseModel], error: ValidationError) -> list[str]:

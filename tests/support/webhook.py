@@ -73,6 +73,7 @@ class WebhookServer:
         kubeconfig: of the API server whose Nodes it watches.
         folder: where its certificate and log go; a temporary one if not given.
         registry_ca: certificate of the authority that signed the test registry's.
+        secret: namespace and name of the Secret that it serves from, in place of the files of its own authority.
         options: further options of the command.
         log_level: of the process.
     """
@@ -82,6 +83,7 @@ class WebhookServer:
         kubeconfig: Path,
         *,
         folder: Path | None = None,
+        secret: tuple[str, str] | None = None,
         registry_ca: Path | None = None,
         options: Sequence[str] = (),
         log_level: str = "info",
@@ -90,7 +92,9 @@ class WebhookServer:
         self.health_port = free_port()
         self._cleaning = contextlib.ExitStack()
         self.folder = folder or Path(self._cleaning.enter_context(tempfile.TemporaryDirectory(prefix="rightarch-")))
-        self.ca, certificate, key = self._certificates()
+        self.ca, self.certificate, self.key = self._certificates()
+        files = [f"--cert-file={self.certificate}", f"--key-file={self.key}"]
+        source = [f"--namespace={secret[0]}", f"--certificate-secret={secret[1]}"] if secret else files
         trust = [f"--registry-ca-file={registry_ca}"] if registry_ca else []
         command: list[str | Path] = [
             COMMAND,
@@ -98,8 +102,7 @@ class WebhookServer:
             "--address=127.0.0.1",
             f"--port={self.port}",
             f"--health-port={self.health_port}",
-            f"--cert-file={certificate}",
-            f"--key-file={key}",
+            *source,
             f"--kubeconfig={kubeconfig}",
             f"--log-level={log_level}",
             "--allow-loopback-registries",

@@ -73,7 +73,7 @@ def test_the_certificate_may_be_in_a_secret() -> None:
 @pytest.mark.parametrize(
     ("certificate", "said"),
     [
-        ([], "the certificate: nothing is given; give either --cert-file with --key-file, or --certificate-secret"),
+        ([], "the certificate: nothing is given; give either --cert-file (RIGHTARCH_CERT_FILE) with --key-file"),
         (["cert_file", "key_file", *SECRET], "the certificate: two ways are given; give either --cert-file"),
         (["cert_file"], "--cert-file and --key-file go together"),
         (["key_file", *SECRET], "--cert-file and --key-file go together"),
