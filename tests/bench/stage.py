@@ -31,6 +31,7 @@ class Stage:
 
     Attributes:
         images: full names of the sample images, by repository and tag.
+        kubeconfig: of Rightarch's account.
         audit: the API server's log of the requests of Rightarch's account.
     """
 
@@ -39,6 +40,7 @@ class Stage:
     webhook: WebhookServer
     noop: NoopServer
     images: dict[str, str]
+    kubeconfig: Path
     audit: Path
     client: httpx.Client
 
@@ -102,7 +104,7 @@ def stage() -> Iterator[Stage]:
         for component in ("kube-scheduler", "kube-controller-manager", "kwok"):
             plane.pause(component)
         client = stack.enter_context(plane.client())
-        yield Stage(plane, registry, webhook, noop, images, audit, client)
+        yield Stage(plane, registry, webhook, noop, images, kubeconfig, audit, client)
 
 
 def _audited(folder: Path, log: Path) -> list[str]:
