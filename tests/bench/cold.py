@@ -5,7 +5,7 @@ import statistics
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Thread
@@ -148,7 +148,8 @@ class _Delay:
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_connection("127.0.0.1", self._port)
-        await asyncio.gather(self._pipe(reader, back), self._pipe(there, writer))
+        with suppress(asyncio.CancelledError):  # the end of the relay; streams would log it as a fault
+            await asyncio.gather(self._pipe(reader, back), self._pipe(there, writer))
 
     async def _pipe(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65536):
