@@ -5,30 +5,27 @@ call ``decide``, and ``apply`` the ``Decision``. Failures of the world enter as 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import orjson
 
+from rightarch import patches
 from rightarch import pod as pods
 from rightarch.affinity import ARCH, OS, Constraints, Requirement, Writing
 from rightarch.capacity import Capacity
+from rightarch.patches import Patch
 from rightarch.platforms import ImagePlatforms, common_architectures
-from rightarch.pod import REQUIRED, Pod
+from rightarch.pod import Pod
 from rightarch.reasons import Note, Reason
 
 KEY: Final = "rightarch.dev/decision"
 """The label, which carries the Reason, and the annotation, which carries why."""
 DEFAULT_OS: Final = "linux"
 
-_MAX_ANNOTATIONS: Final = 256 * 1024
-"""Bytes that the API server lets all annotations of an object have: ours must never be what exceeds it."""
 _MAX_ANNOTATION: Final = 8 * 1024
 _MAX_MESSAGE: Final = 1000
 _MAX_PLATFORMS: Final = 16
-
-Patch = list[dict[str, Any]]
-"""JSON Patch operations (RFC 6902)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +44,13 @@ class Input:
         pod: the raw pod.
         images: per image name of the pod, what is known of it or why nothing is.
         capacity: what the nodes of the cluster have.
+        written: what an earlier invocation wrote; None where the pod's own annotation tells.
     """
 
     pod: Pod
     images: Mapping[str, ImagePlatforms | Failure]
     capacity: Capacity = field(default_factory=Capacity)
+    written: Writing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +107,7 @@ def decide(given: Input) -> Decision:
     """
     if why := skip(given.pod):
         return Decision(Reason.SKIPPED, why)
-    own = _own_constraints(given.pod)
+    own = _own_constraints(given)
     os = pods.os_name(given.pod) or own.named_os() or DEFAULT_OS
     known = {name: image for name, image in given.images.items() if isinstance(image, ImagePlatforms)}
     failures = {name: image for name, image in given.images.items() if isinstance(image, Failure)}
@@ -128,12 +127,37 @@ def apply(decision: Decision, pod: Pod) -> Patch:
     if decision.reason is Reason.SKIPPED and pods.is_mirror(pod):
         return []
     before = _written(pod)
-    patch = _patch_terms(pod, before, decision.writing)
-    patch += _patch_entry(pod, "labels", str(decision.reason))
+    patch = patches.terms(pod, before, decision.writing)
+    patch += patches.entry(pod, "labels", KEY, str(decision.reason))
     annotation = _annotation(decision, before if decision.writing is None else decision.writing)
-    if _fits(pod, annotation):
-        patch += _patch_entry(pod, "annotations", annotation)
+    if patches.fits(pod, KEY, annotation):
+        patch += patches.entry(pod, "annotations", KEY, annotation)
     return patch
+
+
+def record(decision: Decision, writing: Writing) -> str:
+    """Compact JSON: reason, operating system, architectures, per image its platforms or the cause, what was written."""
+    content: dict[str, Any] = {"reason": decision.reason, "message": decision.message}
+    if decision.reason is not Reason.SKIPPED:
+        content |= {"os": decision.os, "architectures": decision.architectures}
+    if decision.images:
+        content["images"] = {name: _recorded(image) for name, image in decision.images.items()}
+    if decision.notes:
+        content["notes"] = decision.notes
+    if writing.terms:
+        content["wrote"] = writing.raw()
+    return orjson.dumps(content).decode()
+
+
+def read_record(text: str | None) -> tuple[Mapping[str, Any], Writing]:
+    """A record, empty where it can't be read, and what it says was written. It may be copied or forged."""
+    try:
+        content = orjson.loads(text or "{}")
+    except orjson.JSONDecodeError:
+        content = {}
+    if not isinstance(content, dict):
+        content = {}
+    return content, Writing.read(content.get("wrote")) or Writing()
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,10 +185,10 @@ class _Facts:
         return tuple(notes)
 
 
-def _own_constraints(pod: Pod) -> Constraints:
+def _own_constraints(given: Input) -> Constraints:
     """The pod's constraints without what an earlier invocation of ours wrote: everything is computed anew."""
-    constraints = pods.constraints(pod)
-    return constraints.without(_written(pod))
+    written = _written(given.pod) if given.written is None else given.written
+    return pods.constraints(given.pod).without(written)
 
 
 def _constrain(facts: _Facts) -> Decision:
@@ -200,110 +224,19 @@ def _unknown(failures: Mapping[str, Failure]) -> tuple[Reason, str]:
 
 
 def _written(pod: Pod) -> Writing:
-    """What the annotation says that an earlier invocation wrote. It may be copied or forged: see ``Constraints``."""
-    text = pods.annotations(pod).get(KEY)
-    if not text:
-        return Writing()
-    try:
-        record = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return Writing()
-    return (Writing.read(record.get("wrote")) if isinstance(record, dict) else None) or Writing()
-
-
-def _patch_terms(pod: Pod, before: Writing, writing: Writing | None) -> Patch:
-    if writing is None:
-        return []
-    actual = pods.constraints(pod)
-    own = actual.without(before)
-    wanted = own.with_(writing)
-    if wanted == actual.terms:
-        return []
-    if own == actual:
-        return _append(actual, writing, pod)
-    return _replace(pod, wanted)
-
-
-def _append(own: Constraints, writing: Writing, pod: Pod) -> Patch:
-    """Operations that touch nothing but what is added."""
-    if writing.created:
-        return [_add_required(pod, own.with_(writing))]
-    patch: Patch = []
-    for index, requirements in writing.terms.items():
-        assert own.terms is not None
-        path = f"/spec/affinity/nodeAffinity/{REQUIRED}/nodeSelectorTerms/{index}/matchExpressions"
-        raw = [requirement.raw() for requirement in requirements]
-        if own.terms[index].get("matchExpressions"):
-            patch += [_add(f"{path}/-", expression) for expression in raw]
-        else:
-            patch.append(_add(path, raw))
-    return patch
-
-
-def _add_required(pod: Pod, terms: object) -> dict[str, Any]:
-    """One operation that adds the required terms under the deepest parent that is there."""
-    path, parent, value = "/spec", pod["spec"], {"nodeSelectorTerms": terms}
-    for key, deeper in (("affinity", ("nodeAffinity", REQUIRED)), ("nodeAffinity", (REQUIRED,))):
-        if not parent.get(key):
-            for name in reversed(deeper):
-                value = {name: value}
-            return _add(f"{path}/{key}", value)
-        path, parent = f"{path}/{key}", parent[key]
-    return _add(f"{path}/{REQUIRED}", value)
-
-
-def _replace(pod: Pod, terms: object) -> Patch:
-    """Put other terms where an earlier invocation of ours wrote.
-
-    Where none are left, empty parents go too: whether they were the user's is not remembered, and means the same.
-    """
-    affinity = pod["spec"]["affinity"]
-    if terms is not None:
-        path = f"/spec/affinity/nodeAffinity/{REQUIRED}/nodeSelectorTerms"
-        return [{"op": "replace", "path": path, "value": terms}]
-    if len(affinity["nodeAffinity"]) > 1:
-        return [{"op": "remove", "path": f"/spec/affinity/nodeAffinity/{REQUIRED}"}]
-    return [{"op": "remove", "path": "/spec/affinity/nodeAffinity" if len(affinity) > 1 else "/spec/affinity"}]
-
-
-def _patch_entry(pod: Pod, kind: str, value: str) -> Patch:
-    entries = (pod.get("metadata") or {}).get(kind)
-    if not entries:
-        return [_add(f"/metadata/{kind}", {KEY: value})]
-    if entries.get(KEY) == value:
-        return []
-    return [_add(f"/metadata/{kind}/{KEY.replace('/', '~1')}", value)]
+    return read_record(pods.annotations(pod).get(KEY))[1]
 
 
 def _annotation(decision: Decision, writing: Writing) -> str:
-    """Compact JSON: reason, operating system, architectures, per image its platforms or the cause, what was written."""
-    record: dict[str, Any] = {"reason": decision.reason, "message": decision.message}
-    if decision.reason is not Reason.SKIPPED:
-        images = {name: _recorded(image) for name, image in decision.images.items()}
-        record |= {"os": decision.os, "architectures": decision.architectures, "images": images}
-    if decision.notes:
-        record["notes"] = decision.notes
-    if writing.terms:
-        record["wrote"] = writing.raw()
-    text = orjson.dumps(record).decode()
-    if len(text) > _MAX_ANNOTATION:
-        text = orjson.dumps({key: value for key, value in record.items() if key != "images"}).decode()
-    return text
+    """The record, and without the images where it would be too long."""
+    text = record(decision, writing)
+    return text if len(text) <= _MAX_ANNOTATION else record(replace(decision, images={}), writing)
 
 
 def _recorded(image: ImagePlatforms | Failure) -> list[str] | str:
     if isinstance(image, Failure):
         return str(image.reason)
     return list(dict.fromkeys(map(str, image.platforms)))[:_MAX_PLATFORMS]
-
-
-def _fits(pod: Pod, annotation: str) -> bool:
-    others = sum(len(key.encode()) + len(text.encode()) for key, text in pods.annotations(pod).items() if key != KEY)
-    return others + len(KEY) + len(annotation.encode()) <= _MAX_ANNOTATIONS
-
-
-def _add(path: str, value: object) -> dict[str, Any]:
-    return {"op": "add", "path": path, "value": value}
 
 
 def _listed(names: Iterable[str]) -> str:

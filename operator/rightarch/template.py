@@ -1,0 +1,115 @@
+"""Templates: the placement of a DaemonSet's pods, decided on its template and written there.
+
+Each pod of a DaemonSet is pinned to its node: an architecture constraint on the pod could only strand it, and on the
+template it keeps the DaemonSet controller from making that pod. The label and annotation of pods are not put into the
+template; what was decided stands on the workload's own metadata. Pure.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, Final
+
+from rightarch import patches, placement
+from rightarch import pod as pods
+from rightarch.affinity import Writing
+from rightarch.patches import Patch
+from rightarch.placement import Decision
+from rightarch.pod import Pod
+from rightarch.reasons import Reason
+
+KEY: Final = "rightarch.dev/template"
+"""The annotation of a workload whose template was decided on: the Reason, the images, what was written."""
+
+Workload = Mapping[str, Any]
+"""A raw object with a pod template in ``spec.template``."""
+
+_PATH: Final = "/spec/template"
+_DECIDED: Final = frozenset(
+    {
+        Reason.CONSTRAINED,
+        Reason.ALREADY_CONSTRAINED,
+        Reason.NO_COMMON_ARCHITECTURE,
+        Reason.CONFLICTING_CONSTRAINT,
+        Reason.SKIPPED,
+    }
+)
+
+
+class Standing(StrEnum):
+    """How the template of a workload stands; each member carries ``meaning``, one sentence for people."""
+
+    meaning: str
+
+    def __new__(cls, value: str, meaning: str = "") -> "Standing":  # noqa: PYI034 - the form that enum prescribes
+        """Make a member that is its own text and knows its meaning."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.meaning = meaning
+        return member
+
+    OWNED = "Owned", "Another controller writes the workload: it is never touched."
+    UNSEEN = "Unseen", "Rightarch never decided on the template: it is older than the install, or excluded."
+    OUTDATED = "Outdated", "The template has other images than those that were decided on."
+    WAITING = "Waiting", "An image was not known when the template was admitted; it is written once all are."
+    DECIDED = "Decided", "The template was decided on, with the images that it has."
+
+
+def pod_of(workload: Workload) -> Pod:
+    """The template, which reads like a pod."""
+    template: Pod = (workload.get("spec") or {}).get("template") or {}
+    return template
+
+
+def written(workload: Workload) -> Writing:
+    """What an earlier invocation wrote into the template."""
+    return placement.read_record(_annotation(workload))[1]
+
+
+def is_owned(workload: Workload) -> bool:
+    """Whether another controller owns the workload, and would write its template anew."""
+    owners = (workload.get("metadata") or {}).get("ownerReferences") or ()
+    return any(owner.get("controller") for owner in owners)
+
+
+def standing(workload: Workload) -> Standing:
+    """How the template of a workload stands."""
+    if is_owned(workload):
+        return Standing.OWNED
+    record, _ = placement.read_record(_annotation(workload))
+    reason = record.get("reason")
+    if not isinstance(reason, str):
+        return Standing.UNSEEN
+    if reason != Reason.SKIPPED and not _same_images(record, workload):
+        return Standing.OUTDATED
+    return Standing.DECIDED if reason in _DECIDED else Standing.WAITING
+
+
+def apply(decision: Decision, workload: Workload) -> Patch:
+    """The JSON Patch of the workload that carries out a decision on its template.
+
+    Args:
+        decision: made with ``Input.pod`` as of ``pod_of`` and ``Input.written`` as of ``written``.
+        workload: the raw object.
+
+    Returns:
+        Operations; none where all is as it should be, and none where nothing was decided that was decided before for
+        the same images: a registry that is away now takes nothing from what it once said. Where the annotation has no
+        room, nothing is written at all, since nobody would know it again.
+    """
+    if decision.writing is None and decision.reason not in _DECIDED and standing(workload) is Standing.DECIDED:
+        return []
+    before = written(workload)
+    record = placement.record(decision, before if decision.writing is None else decision.writing)
+    if not patches.fits(workload, KEY, record):
+        return []
+    patch = patches.terms(pod_of(workload), before, decision.writing, _PATH)
+    return patch + patches.entry(workload, "annotations", KEY, record)
+
+
+def _annotation(workload: Workload) -> str | None:
+    return pods.annotations(workload).get(KEY)
+
+
+def _same_images(record: Mapping[str, Any], workload: Workload) -> bool:
+    images = record.get("images") or {}
+    return isinstance(images, dict) and images.keys() == set(pods.image_names(pod_of(workload)))
