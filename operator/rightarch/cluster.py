@@ -184,7 +184,7 @@ class Cluster:
         asked: dict[str, object] = {**(query or {}), "limit": PAGE}
         while True:
             page = await self._get(path, asked, _METADATA_LIST if metadata else _JSON)
-            yield page["items"], page["metadata"]["resourceVersion"]
+            yield page["items"] or [], page["metadata"]["resourceVersion"]  # none are null where metadata is asked for
             if not (token := page["metadata"].get("continue")):
                 return
             asked["continue"] = token
