@@ -13,6 +13,7 @@ import orjson
 
 from rightarch.errors import RightarchError
 from rightarch.pod import Pod
+from rightarch.template import Workload
 
 API_VERSION: Final = "admission.k8s.io/v1"
 KIND: Final = "AdmissionReview"
@@ -56,22 +57,46 @@ class Review:
     dry_run: bool
 
 
+@dataclass(frozen=True, slots=True)
+class WorkloadReview:
+    """A question of the API server about a workload.
+
+    Attributes:
+        uid: which the answer repeats.
+        workload: the DaemonSet that is about to be created, or to get another template; None where something else
+            happens: changing the template then would roll out a workload that nobody meant to.
+        namespace: where.
+        name: its name, or the one it is generated from.
+        dry_run: whether nothing is going to be stored: the answer is the same, and nothing else may be done.
+    """
+
+    uid: str
+    workload: Workload | None
+    namespace: str
+    name: str
+    dry_run: bool
+
+
 def read(body: bytes) -> Review:
-    """Read an AdmissionReview.
+    """Read an AdmissionReview of a pod.
 
     Raises:
         Refused: with status 400 and what is wrong.
     """
-    review = _object(_parse(body), "the body")
-    if review.get("apiVersion") != API_VERSION or review.get("kind") != KIND:
-        raise Refused(400, f"the body is not an {KIND} of {API_VERSION}")
-    request = _object(review.get("request"), "request")
-    uid = request.get("uid")
-    if not isinstance(uid, str) or not uid:
-        raise Refused(400, "request.uid is missing")
+    uid, request = _request(body)
     pod = _pod(request)
-    namespace = str(request.get("namespace") or "")
-    return Review(uid, pod, namespace, _name(request, pod), bool(request.get("dryRun")))
+    return Review(uid, pod, _namespace(request), _name(request, pod), bool(request.get("dryRun")))
+
+
+def read_workload(body: bytes) -> WorkloadReview:
+    """Read an AdmissionReview of a workload.
+
+    Raises:
+        Refused: with status 400 and what is wrong.
+    """
+    uid, request = _request(body)
+    workload = _daemon_set(request)
+    return WorkloadReview(uid, workload, _namespace(request), _name(request, workload), bool(request.get("dryRun")))
 
 
 def allow(uid: str, patch: Iterable[Mapping[str, Any]] = (), warnings: Iterable[str] = ()) -> bytes:
@@ -100,11 +125,53 @@ def _parse(body: bytes) -> object:
         raise Refused(400, f"the body is not JSON: {error.msg} at position {error.pos}") from None
 
 
+def _request(body: bytes) -> tuple[str, Mapping[str, Any]]:
+    """The uid of a review, and its request."""
+    review = _object(_parse(body), "the body")
+    if review.get("apiVersion") != API_VERSION or review.get("kind") != KIND:
+        raise Refused(400, f"the body is not an {KIND} of {API_VERSION}")
+    request = _object(review.get("request"), "request")
+    uid = request.get("uid")
+    if not isinstance(uid, str) or not uid:
+        raise Refused(400, "request.uid is missing")
+    return uid, request
+
+
+def _namespace(request: Mapping[str, Any]) -> str:
+    return str(request.get("namespace") or "")
+
+
+def _is_of(request: Mapping[str, Any], group: str, kind: str) -> bool:
+    """Whether a review is of an object of a kind of version v1, and not of a part of it."""
+    given = _object(request.get("kind"), "request.kind")
+    names = (given.get("group"), given.get("version"), given.get("kind"))
+    return names == (group, "v1", kind) and not request.get("subResource")
+
+
+def _daemon_set(request: Mapping[str, Any]) -> Workload | None:
+    """The DaemonSet that is created or gets another template."""
+    if not _is_of(request, "apps", "DaemonSet") or request.get("operation") not in {"CREATE", "UPDATE"}:
+        return None
+    workload = _object(request.get("object"), "request.object")
+    metadata = _object(workload.get("metadata"), "request.object.metadata")
+    template = _template(workload, "request.object")
+    if request["operation"] == "UPDATE":
+        old = _object(request.get("oldObject"), "request.oldObject")
+        if metadata.get("deletionTimestamp") or template == _template(old, "request.oldObject"):
+            return None
+    return workload
+
+
+def _template(workload: Mapping[str, Any], what: str) -> Mapping[str, Any]:
+    spec = _object(workload.get("spec"), f"{what}.spec")
+    template = _object(spec.get("template"), f"{what}.spec.template")
+    _object(template.get("spec"), f"{what}.spec.template.spec")
+    return template
+
+
 def _pod(request: Mapping[str, Any]) -> Pod | None:
     """The pod whose creation is asked about; a rule that matches more may send other things, which pass."""
-    kind = _object(request.get("kind"), "request.kind")
-    is_pod = (kind.get("group"), kind.get("version"), kind.get("kind")) == ("", "v1", "Pod")
-    if request.get("operation") != "CREATE" or request.get("subResource") or not is_pod:
+    if not _is_of(request, "", "Pod") or request.get("operation") != "CREATE":
         return None
     pod = _object(request.get("object"), "request.object")
     if pod.get("kind") != "Pod" or pod.get("apiVersion") != "v1":
@@ -114,8 +181,8 @@ def _pod(request: Mapping[str, Any]) -> Pod | None:
     return pod
 
 
-def _name(request: Mapping[str, Any], pod: Pod | None) -> str:
-    metadata = pod["metadata"] if pod else {}
+def _name(request: Mapping[str, Any], thing: Mapping[str, Any] | None) -> str:
+    metadata = thing["metadata"] if thing else {}
     return str(request.get("name") or metadata.get("name") or metadata.get("generateName") or "")
 
 

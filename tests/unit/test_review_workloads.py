@@ -1,0 +1,79 @@
+"""AdmissionReviews of DaemonSets: which ones are decided on, and which pass."""
+
+from typing import Any
+
+import orjson
+import pytest
+
+from rightarch.webhook.review import Refused, read_workload
+
+KIND = {"group": "apps", "version": "v1", "kind": "DaemonSet"}
+
+
+def daemon_set(image: str = "app", **metadata: object) -> dict[str, Any]:
+    """A DaemonSet of one image."""
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": image}]}}
+    return {"metadata": {"name": "agent", **metadata}, "spec": {"template": template}}
+
+
+def review(**request: object) -> bytes:
+    """A review of a DaemonSet's creation, with other members where given."""
+    usual = {"uid": "u1", "kind": KIND, "operation": "CREATE", "namespace": "shop", "object": daemon_set()}
+    return orjson.dumps({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": usual | request})
+
+
+def update(new: object, old: object) -> bytes:
+    """A review of a change."""
+    return review(operation="UPDATE", object=new, oldObject=old)
+
+
+def test_a_daemon_set_that_is_created_is_read() -> None:
+    """Whole, as it came."""
+    found = read_workload(review(dryRun=True))
+    assert (found.uid, found.workload, found.namespace, found.name, found.dry_run) == (
+        "u1",
+        daemon_set(),
+        "shop",
+        "agent",
+        True,
+    )
+
+
+def test_a_change_of_the_template_is_read() -> None:
+    """It rolls the pods anyhow."""
+    assert read_workload(update(daemon_set("next"), daemon_set())).workload == daemon_set("next")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        update(daemon_set(annotations={"team": "a"}), daemon_set()),
+        update(daemon_set("next", deletionTimestamp="2026-01-01T00:00:00Z"), daemon_set()),
+        review(operation="DELETE", object=None, oldObject=daemon_set()),
+        review(subResource="status", operation="UPDATE", oldObject=daemon_set("old")),
+        review(kind={**KIND, "kind": "Deployment"}),
+        review(kind={**KIND, "group": "extensions"}),
+    ],
+    ids=["metadata", "being deleted", "deleted", "status", "another kind", "another group"],
+)
+def test_what_needs_no_new_decision_passes(body: bytes) -> None:
+    """A change of the template then would be a rollout that nobody asked for."""
+    assert read_workload(body).workload is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        review(object=None),
+        review(object={"metadata": {}, "spec": {}}),
+        review(object={"metadata": {}, "spec": {"template": {}}}),
+        review(object={"metadata": [], "spec": {"template": {"spec": {}}}}),
+        update(daemon_set(), None),
+    ],
+)
+def test_what_is_no_review_is_refused(body: bytes) -> None:
+    """With status 400: the API server counts it as a failure, and admits."""
+    with pytest.raises(Refused) as refused:
+        read_workload(body)
+    assert refused.value.status == 400
