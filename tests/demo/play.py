@@ -9,40 +9,40 @@ from tests.controlplane import wait_for
 from .judge import Seen, SeenPod
 from .manifests import APP, manifest
 from .scenario import WORKLOADS, Expected
-from .stage import DECISION
+from .scene import DECISION
 
 if TYPE_CHECKING:
     from .progress import Tell
     from .scenario import Workload
-    from .stage import Stage
+    from .scene import Scene
 
 SETTLE_SECONDS = 40
 
 
-def play(stage: Stage, namespace: str, tell: Tell) -> list[Seen]:
+def play(scene: Scene, namespace: str, tell: Tell) -> list[Seen]:
     """Create all workloads in a namespace, and return what became of them."""
-    warnings = {workload.name: _create(stage, namespace, workload) for workload in WORKLOADS}
-    pods = _settled(stage, namespace, tell)
+    warnings = {workload.name: _create(scene, namespace, workload) for workload in WORKLOADS}
+    pods = _settled(scene, namespace, tell)
     return [Seen(workload, tuple(pods[workload.name]), warnings[workload.name]) for workload in WORKLOADS]
 
 
-def _create(stage: Stage, namespace: str, workload: Workload) -> tuple[str, ...]:
-    warnings = stage.create(manifest(workload, namespace, stage.references))
+def _create(scene: Scene, namespace: str, workload: Workload) -> tuple[str, ...]:
+    warnings = scene.create(manifest(workload, namespace, scene.references))
     if workload.kind == "CronJob":
         run = f"{workload.name}-by-hand"
-        stage.plane.kubectl("create", "job", run, f"--from=cronjob/{workload.name}", f"--namespace={namespace}")
+        scene.kubectl("create", "job", run, f"--from=cronjob/{workload.name}", f"--namespace={namespace}")
     return warnings
 
 
-def _settled(stage: Stage, namespace: str, tell: Tell) -> dict[str, list[SeenPod]]:
+def _settled(scene: Scene, namespace: str, tell: Tell) -> dict[str, list[SeenPod]]:
     """The pods by workload, when nothing more is to come, or has come in time: the judge says what is missing."""
     expected = sum(workload.pods for workload in WORKLOADS)
-    nodes = {node["metadata"]["name"]: node["metadata"]["labels"] for node in stage.list("/api/v1/nodes")}
+    nodes = {node["metadata"]["name"]: node["metadata"]["labels"] for node in scene.list("/api/v1/nodes")}
     pods: dict[str, list[SeenPod]] = {}
 
     def look() -> bool:
         pods.update({workload.name: [] for workload in WORKLOADS})
-        for pod in stage.list(f"/api/v1/namespaces/{namespace}/pods", labelSelector=APP):
+        for pod in scene.list(f"/api/v1/namespaces/{namespace}/pods", labelSelector=APP):
             pods[pod["metadata"]["labels"][APP]].append(_seen(pod, nodes))
         settled = sum(_is_final(workload, pod) for workload in WORKLOADS for pod in pods[workload.name])
         tell(f"{settled} of {expected} pods settled")

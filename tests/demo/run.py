@@ -8,7 +8,8 @@ from .judge import Row, Verdict, problems
 from .play import play
 from .progress import Progress
 from .scenario import Expected
-from .stage import WITH, WITHOUT, Stage
+from .scene import WITH, WITHOUT
+from .stage import Stage
 from .table import NOTES, table, warnings
 from .talk import talk
 

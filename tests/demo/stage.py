@@ -3,39 +3,29 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import shutil
 import signal
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
-from tests.controlplane import ControlPlane, Resources, fake_node, wait_for
-from tests.controlplane.rest import result
+from tests.controlplane import ControlPlane, Resources, wait_for
 from tests.images import RegistryServer, push_samples
 from tests.support.webhook import WebhookServer
 
-from .manifests import manifest
 from .programs import provide_programs
-from .scenario import NODES, WORKLOADS
+from .scenario import NODES
+from .scene import WITH, WITHOUT, Scene
 
 if TYPE_CHECKING:
-    import httpx
-
     from .folder import Hold
     from .progress import Progress
 
-WITHOUT: Final = "without-rightarch"
-WITH: Final = "with-rightarch"
-DECISION: Final = "rightarch.dev/decision"
 OPTIONS: Final = (
     "--lookup-budget=3",  # a busy machine must not look like a slow registry
     "--drain-seconds=0",  # no load balancer has to learn that it leaves
 )
 
-_WARNING = re.compile(r'299 \S+ "((?:[^"\\]|\\.)*)"')
-"""A warning of Kubernetes in the header of that name (RFC 7234, 5.5)."""
 
-
-class Stage:
+class Stage(Scene):
     """Everything that runs; a context manager that ends it all, unless it was kept."""
 
     def __init__(self, hold: Hold, progress: Progress) -> None:
@@ -59,22 +49,11 @@ class Stage:
             server = WebhookServer(self.plane.kubeconfig, folder=folder, options=OPTIONS)
             self.webhook = self._stack.enter_context(server)
             Resources(self.client).apply(server.configuration(excluded=["kube-system", WITHOUT]))
-            wait_for(self._is_called, seconds=30)
+            wait_for(lambda: self.is_called(WITH), seconds=30)
 
-    def create(self, item: dict[str, Any]) -> tuple[str, ...]:
-        """Create an object; returns the warnings that came with the answer."""
-        response = self.client.post(self.resources.path(item), json=item)
-        result(response)
-        return tuple(
-            re.sub(r"\\(.)", r"\1", text)
-            for header in response.headers.get_list("warning")
-            for text in _WARNING.findall(header)
-        )
-
-    def list(self, path: str, **query: str) -> list[dict[str, Any]]:
-        """The objects of a collection."""
-        items: list[dict[str, Any]] = result(self.client.get(path, params=query))["items"]
-        return items
+    def kubectl(self, *args: str) -> str:
+        """Run kubectl as the administrator."""
+        return self.plane.kubectl(*args)
 
     def keep(self) -> None:
         """Let everything go on when this Python process ends; from here on, it is too late for Ctrl-C."""
@@ -89,34 +68,10 @@ class Stage:
         provide_programs(self._progress)
         with self._progress.step("Starting etcd, API server, controllers, scheduler and KWOK"):
             self.plane = self._stack.enter_context(ControlPlane(self._hold.control_plane))
-        self.client: httpx.Client = self._stack.enter_context(self.plane.client())
+        self.client = self._stack.enter_context(self.plane.client())
         self.resources = Resources(self.client)
         with self._progress.step(f"Making {len(NODES)} nodes and two namespaces"):
-            self._make_cluster()
+            self.make_cluster()
         with self._progress.step("Starting a registry and pushing the sample images"):
             self.registry = self._stack.enter_context(RegistryServer(folder=self._hold.path / "registry"))
             self.references = push_samples(self.registry)
-
-    def _make_cluster(self) -> None:
-        namespaces = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in (WITHOUT, WITH)]
-        for item in (*namespaces, *(fake_node(name, architecture) for name, architecture in NODES.items())):
-            self.resources.apply(item)
-        wait_for(self._is_complete, seconds=60)
-
-    def _is_complete(self) -> bool:
-        accounts = [self.client.get(f"/api/v1/namespaces/{name}/serviceaccounts/default") for name in (WITHOUT, WITH)]
-        return all(map(_is_ready, self.list("/api/v1/nodes"))) and all(answer.is_success for answer in accounts)
-
-    def _is_called(self) -> bool:
-        """Whether a pod that is not really created passes the webhook: the API server takes a moment to know it."""
-        pod = manifest(_PROBE, WITH, self.references)
-        answer = result(self.client.post(self.resources.path(pod), json=pod, params={"dryRun": "All"}))
-        return DECISION in answer["metadata"].get("labels", {})
-
-
-_PROBE = next(workload for workload in WORKLOADS if workload.kind == "Pod")
-
-
-def _is_ready(node: dict[str, Any]) -> bool:
-    conditions = node["status"].get("conditions", ())
-    return not node["spec"].get("taints") and any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tests.controlplane import binary
 
 from .scenario import ARM64_ONLY, PAIR_AMD64, PAIR_ARM64
-from .stage import DECISION, WITH
+from .scene import DECISION, WITH
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
