@@ -27,6 +27,10 @@ class Nodes:
     def __len__(self) -> int:
         return len(self._platforms)
 
+    def platform(self, name: str) -> tuple[str, str] | None:
+        """The operating system and architecture of a Node, or None."""
+        return next(iter(self._platforms.get(name, ())), None)
+
     def counts(self) -> dict[tuple[str, ...], float]:
         """The number of Nodes per (operating system, architecture), as a metric takes it."""
         return {platform: float(count) for platform, count in self._counts.items()}

@@ -71,6 +71,11 @@ def is_owned(workload: Workload) -> bool:
     return any(owner.get("controller") for owner in owners)
 
 
+def is_decided(reason: str) -> bool:
+    """Whether a Reason is that of a decision, and not of an image that is not known."""
+    return reason in _DECIDED
+
+
 def standing(workload: Workload) -> Standing:
     """How the template of a workload stands."""
     if is_owned(workload):
@@ -81,7 +86,7 @@ def standing(workload: Workload) -> Standing:
         return Standing.UNSEEN
     if reason != Reason.SKIPPED and not _same_images(record, workload):
         return Standing.OUTDATED
-    return Standing.DECIDED if reason in _DECIDED else Standing.WAITING
+    return Standing.DECIDED if is_decided(reason) else Standing.WAITING
 
 
 def apply(decision: Decision, workload: Workload) -> Patch:
@@ -96,7 +101,7 @@ def apply(decision: Decision, workload: Workload) -> Patch:
         the same images: a registry that is away now takes nothing from what it once said. Where the annotation has no
         room, nothing is written at all, since nobody would know it again.
     """
-    if decision.writing is None and decision.reason not in _DECIDED and standing(workload) is Standing.DECIDED:
+    if not is_decided(decision.reason) and standing(workload) is Standing.DECIDED:
         return []
     before = written(workload)
     record = placement.record(decision, before if decision.writing is None else decision.writing)

@@ -4,9 +4,12 @@ One noun a module, each importing only those above it::
 
     queue · election                keys with backoff; who leads
     workloads                       what is remembered of templates: images, never objects
-    watching                        kopf: what changes is passed on
+    watching · lists                kopf tells what changes; full lists find what it missed
+    events                          what is said about objects
     prefetch                        images are looked up before their pods come
-    certificates                    the webhook's certificate is renewed, and trusted
-    leadership                      all that the one leader does
-    process                         the process: a port, signals, the candidate
+    daemonsets                      templates whose images were not known in time
+    census                          pods that were never seen, and those that are misplaced
+    certificates                    the webhook's certificate
+    leadership                      all that the leader does for workloads and pods
+    process                         the process: a port, signals, the candidate and its duties
 """

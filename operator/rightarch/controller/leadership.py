@@ -3,18 +3,29 @@
 import asyncio
 import logging
 import random
-from collections.abc import Coroutine
-from typing import Any, NoReturn
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from typing import Any, Final, NoReturn
 
-from rightarch.cluster import Cluster
+from rightarch.cluster import NODES, Cluster
+from rightarch.controller.census import Census, counted
+from rightarch.controller.daemonsets import DaemonSets
+from rightarch.controller.events import Events
 from rightarch.controller.lists import Lists, WatchesBlind
 from rightarch.controller.prefetch import Prefetch
 from rightarch.controller.queue import Queue
 from rightarch.controller.watching import Watching
-from rightarch.controller.workloads import Key, Workload, Workloads
+from rightarch.controller.workloads import UNSETTLED, Key, Workload, Workloads
+from rightarch.following import follow
+from rightarch.gather import parse
 from rightarch.logs import fields
 from rightarch.metrics import ProcessMetrics
-from rightarch.registry import Registry
+from rightarch.platforms import ImagePlatforms
+from rightarch.reference import Reference
+from rightarch.registry import AnonymousKeychain, Registry
+from rightarch.snapshot import Nodes
+
+NODES_SECONDS: Final = 0.2
+"""Between two looks whether the Nodes are listed."""
 
 log = logging.getLogger(__name__)
 
@@ -25,75 +36,128 @@ class Leadership:
     Args:
         cluster: whose workloads.
         registry: where images are looked up.
+        instance: of the controller, for Events.
         list_interval: seconds between two full lists.
         metrics: where what is done is shown.
     """
 
-    def __init__(self, cluster: Cluster, registry: Registry, list_interval: float, metrics: ProcessMetrics) -> None:
-        self._cluster, self._list_interval, self._metrics = cluster, list_interval, metrics
-        self._workloads = Workloads()
-        self._prefetch = Prefetch(registry, self._workloads.refers)
-        self._queue: Queue[str] = Queue(self._prefetch.look_up)
+    def __init__(
+        self, cluster: Cluster, registry: Registry, instance: str, list_interval: float, metrics: ProcessMetrics
+    ) -> None:
+        self._cluster, self._registry = cluster, registry
+        self._list_interval, self._metrics = list_interval, metrics
+        self._nodes, self._workloads, self._events = Nodes(), Workloads(), Events(cluster, instance)
+        self._prefetch = Prefetch(registry, self._wanted)
+        self._daemon_sets = DaemonSets(cluster, registry, self._nodes, self._events)
+        self._census = Census(cluster, self._nodes, self._known)
+        self._queue: Queue[str | Key] = Queue(self._work)
         self._watching = Watching(cluster, self._told)
-        self._compared = Lists(cluster, self._workloads, self._take)
+        self._lists = Lists(cluster, self._workloads, self._take)
         self._expose(metrics)
 
     async def run(self) -> None:
         """Do all of it until one part ends, with its error: then none goes on."""
-        await first(self._queue.run(), self._watching.run(), self._lists())
+        nodes = follow(self._cluster, NODES, self._nodes, self._metrics.watch_failed)
+        await first(nodes, self._queue.run(), self._watching.run(), self._keep_listing(), self._keep_counting())
+
+    async def _work(self, key: str | Key) -> float | None:
+        """Work on an image, or on a DaemonSet."""
+        if isinstance(key, str):
+            return await self._prefetch.look_up(key)
+        return await self._daemon_sets.settle(key)
 
     def _told(self, key: Key, workload: Workload | None) -> None:
-        self._compared.told(key)
+        self._lists.told(key)
         self._take(key, workload)
 
     def _take(self, key: Key, workload: Workload | None) -> None:
         """Take a change. Most are of the status, which changes nothing here."""
         if workload is None:
             self._workloads.remove(key)
+            self._queue.forget(key)
         elif self._workloads.put(key, workload):
-            self._enqueue(workload)
+            self._enqueue(image for image in workload.images if not self._prefetch.has(image))
+            if workload.standing in UNSETTLED:
+                self._queue.add_afresh(key)
 
-    def _enqueue(self, workload: Workload) -> None:
-        for image in workload.images:
-            if not self._prefetch.has(image):
-                self._queue.add(image)
+    def _enqueue(self, keys: Iterable[str | Key]) -> None:
+        for key in keys:
+            self._queue.add(key)
 
-    async def _lists(self) -> NoReturn:
+    async def _keep_listing(self) -> NoReturn:
         while True:
-            await asyncio.sleep(self._list_interval * random.uniform(0.9, 1.1))  # noqa: S311 - jitter, no secret
-            try:
-                await self._compared.take()
-            except WatchesBlind:
-                raise
-            except Exception as error:  # noqa: BLE001 - whatever it is, the next list comes
-                self._metrics.watch_failed()
-                log.warning("could not list the workloads", extra=fields(error=str(error) or type(error).__name__))
-            for image in self._prefetch.due(self._workloads.images):
-                self._queue.add(image)
+            await self._pause()
+            await self._tried(self._lists.take(), "could not list the workloads")
+            self._enqueue(self._prefetch.due({*self._workloads.images, *self._census.images}))
+            self._enqueue(self._workloads.unsettled())
+
+    async def _keep_counting(self) -> NoReturn:
+        while not self._nodes.listed:  # noqa: ASYNC110 - a store of what is followed tells nobody
+            await asyncio.sleep(NODES_SECONDS)
+        while True:
+            await self._tried(self._census.take(), "could not count the pods")
+            self._enqueue(image for image in self._census.images if not self._prefetch.has(image))
+            await self._pause()
+
+    async def _pause(self) -> None:
+        await asyncio.sleep(self._list_interval * random.uniform(0.9, 1.1))  # noqa: S311 - jitter, no secret
+
+    async def _tried(self, task: Awaitable[None], failure: str) -> None:
+        """Wait for a task, whose failure is no end: the next one comes."""
+        try:
+            await task
+        except WatchesBlind:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever ends a connection, and whatever the client makes of it
+            self._metrics.watch_failed()
+            log.warning(failure, extra=fields(error=str(error) or type(error).__name__))
+
+    def _wanted(self, image: str) -> bool:
+        return self._workloads.refers(image) or image in self._census.images
+
+    def _known(self, image: str) -> ImagePlatforms | None:
+        reference = parse(image)
+        if not isinstance(reference, Reference):
+            return None
+        found = self._registry.known(reference, AnonymousKeychain(), record=False)
+        return found if isinstance(found, ImagePlatforms) else None
 
     def _expose(self, metrics: ProcessMetrics) -> None:
-        metrics.gauge(
-            "rightarch_workloads", "Workloads whose templates are followed.", ("kind",), self._workloads.counts
-        )
-        metrics.gauge("rightarch_queue", "Keys of the controller's queue.", ("state",), self._queue.counts)
-        metrics.counter(
-            "rightarch_queue_attempts",
-            "Attempts at keys of the queue, by how they ended.",
-            ("outcome",),
-            lambda: {(outcome,): count for outcome, count in self._queue.outcomes.items()},
-        )
-        metrics.gauge(
-            "rightarch_template_images",
-            "Images of templates, by whether they were found.",
-            ("found",),
-            lambda: {("true",): len(self._prefetch), ("false",): len(self._workloads.images) - len(self._prefetch)},
-        )
-        metrics.counter(
-            "rightarch_missed_changes",
-            "Changes of workloads that a full list found and no watch had told.",
-            (),
-            lambda: {(): self._compared.missed},
-        )
+        _expose_work(metrics, self._queue, self._lists)
+        _expose_state(metrics, self._workloads, self._prefetch, self._census)
+        counted_by(metrics, "rightarch_templates_written", "Templates written late.", lambda: self._daemon_sets.patched)
+        counted_by(metrics, "rightarch_events_written", "Events written.", lambda: self._events.written)
+
+
+def _expose_work(metrics: ProcessMetrics, queue: Queue[str | Key], lists: Lists) -> None:
+    metrics.gauge("rightarch_queue", "Keys of the controller's queue.", ("state",), queue.counts)
+    metrics.counter(
+        "rightarch_queue_attempts",
+        "Attempts at keys of the queue, by how they ended.",
+        ("outcome",),
+        lambda: {(outcome,): count for outcome, count in queue.outcomes.items()},
+    )
+    meaning = "Changes of workloads that a full list found and no watch had told."
+    counted_by(metrics, "rightarch_missed_changes", meaning, lambda: lists.missed)
+
+
+def _expose_state(metrics: ProcessMetrics, workloads: Workloads, prefetch: Prefetch, census: Census) -> None:
+    metrics.gauge("rightarch_workloads", "Workloads whose templates are followed.", ("kind",), workloads.counts)
+    metrics.gauge("rightarch_daemonsets", "DaemonSets by how they stand.", ("standing",), workloads.standings)
+    metrics.gauge(
+        "rightarch_template_images",
+        "Images of templates, by whether they were found.",
+        ("found",),
+        lambda: prefetch.counts(workloads.images),
+    )
+    metrics.gauge("rightarch_unseen_pods", "Pods without our label.", (), lambda: counted(census.unseen))
+    meaning = "Unseen pods on a node whose architecture one of their images lacks."
+    metrics.gauge("rightarch_misplaced_pods", meaning, (), lambda: counted(census.misplaced))
+
+
+def counted_by(metrics: ProcessMetrics, name: str, meaning: str, value: Callable[[], int]) -> None:
+    """Show one number that somebody else counts."""
+    metrics.counter(name, meaning, (), lambda: {(): value()})
 
 
 async def first(*parts: Coroutine[Any, Any, object]) -> None:

@@ -47,7 +47,7 @@ async def _serve(settings: ControllerSettings) -> None:
             metrics = ProcessMetrics()
             identity = f"{socket.gethostname()}_{secrets.token_hex(4)}"
             election = Election(cluster, settings.namespace, settings.lease_name, identity)
-            leadership = Leadership(cluster, registry, settings.list_interval, metrics)
+            leadership = Leadership(cluster, registry, identity, settings.list_interval, metrics)
             candidate = _Candidate(election, leadership.run, *_certificates(settings, cluster, metrics))
             metrics.gauge("rightarch_leader", "Whether this replica leads.", (), lambda: {(): float(election.leading)})
             health = Server(Health(candidate.missing, metrics))

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from rightarch import pod as pods
 from rightarch.pod import Pod
+from rightarch.template import Standing, standing
 
 Object = Mapping[str, Any]
 
@@ -27,6 +28,10 @@ class Kind:
         """The collection of all namespaces."""
         return f"/apis/{self.group}/{self.version}/{self.plural}"
 
+    def path_in(self, namespace: str) -> str:
+        """The collection of one namespace."""
+        return f"/apis/{self.group}/{self.version}/namespaces/{namespace}/{self.plural}"
+
     def pod(self, thing: Object) -> Pod:
         """The template of an object, which reads like a pod."""
         for part in self.template:
@@ -41,6 +46,10 @@ KINDS: Final = (
     DAEMON_SET,
     Kind("CronJob", "batch", "cronjobs", ("spec", "jobTemplate", "spec", "template")),
 )
+
+
+UNSETTLED: Final = frozenset({Standing.WAITING, Standing.UNSEEN, Standing.OUTDATED})
+"""How DaemonSets stand about which something is to be done or said."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -67,14 +76,17 @@ class Workload:
 
     Attributes:
         images: of its template, each once.
+        standing: how the template of a DaemonSet stands; None for the other kinds, whose pods are admitted one by one.
     """
 
     images: tuple[str, ...]
+    standing: Standing | None = None
 
     @classmethod
     def of(cls, kind: Kind, thing: Object) -> "Workload":
         """What there is to remember of an object."""
-        return cls(tuple(map(sys.intern, pods.image_names(kind.pod(thing)))))
+        images = tuple(map(sys.intern, pods.image_names(kind.pod(thing))))
+        return cls(images, standing(thing) if kind is DAEMON_SET else None)
 
 
 class Workloads:
@@ -95,6 +107,10 @@ class Workloads:
         """The keys of all workloads of a kind."""
         return frozenset(key for key in self._workloads if key.kind == kind.name)
 
+    def unsettled(self) -> list[Key]:
+        """The DaemonSets about which something is to be done or said."""
+        return [key for key, workload in self._workloads.items() if workload.standing in UNSETTLED]
+
     @property
     def images(self) -> Collection[str]:
         """The images of all templates, each once."""
@@ -108,6 +124,11 @@ class Workloads:
         """The number of workloads of each kind, as a metric takes it."""
         counts = Counter(key.kind for key in self._workloads)
         return {(kind.name,): float(counts[kind.name]) for kind in KINDS}
+
+    def standings(self) -> dict[tuple[str, ...], float]:
+        """The number of DaemonSets by how their templates stand, as a metric takes it."""
+        counts = Counter(workload.standing for workload in self._workloads.values() if workload.standing)
+        return {(each,): float(counts[each]) for each in Standing}
 
     def put(self, key: Key, workload: Workload) -> bool:
         """Take a workload that is new or has changed; tells whether anything is other than it was."""

@@ -1,0 +1,91 @@
+"""The census: pods that Rightarch never saw, and those of them that are where their images do not run.
+
+Counted by lists every few minutes, a page at a time: no pod is kept, and none is watched.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import aclosing
+from typing import Any, Final
+
+from rightarch import pod as pods
+from rightarch.cluster import Cluster
+from rightarch.placement import KEY
+from rightarch.platforms import ImagePlatforms
+from rightarch.pod import Pod
+from rightarch.snapshot import Nodes
+
+PODS: Final = "/api/v1/pods"
+UNSEEN: Final[Mapping[str, object]] = {"labelSelector": f"!{KEY}"}
+PLACED: Final[Mapping[str, object]] = {
+    **UNSEEN,
+    "fieldSelector": "spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed",
+}
+MAX_IMAGES: Final = 10_000
+"""Images of unseen pods that are remembered, so that they are looked up: their authors may name any number."""
+
+Known = Callable[[str], ImagePlatforms | None]
+"""What memory holds of an image, by its name in pods."""
+
+
+class Census:
+    """Counts.
+
+    Args:
+        cluster: whose pods.
+        nodes: tells the platform of each Node.
+        known: tells the platforms of images; those that are not known prove nothing.
+
+    Attributes:
+        unseen: pods without our label, as last counted; None before the first count.
+        misplaced: those of them that run on a node whose architecture one of their images lacks.
+        images: of unseen pods that are placed.
+    """
+
+    def __init__(self, cluster: Cluster, nodes: Nodes, known: Known) -> None:
+        self.unseen: int | None = None
+        self.misplaced: int | None = None
+        self.images: frozenset[str] = frozenset()
+        self._cluster, self._nodes, self._known = cluster, nodes, known
+
+    async def take(self) -> None:
+        """Count anew.
+
+        Raises:
+            ClusterError: what the API server answered.
+        """
+        self.unseen = await self._count()
+        self.misplaced, self.images = await self._placed() if self.unseen else (0, frozenset())
+
+    async def _count(self) -> int:
+        count = 0
+        async with aclosing(self._cluster.pages(PODS, UNSEEN, metadata=True)) as pages:
+            async for page, _ in pages:
+                count += len(page)
+        return count
+
+    async def _placed(self) -> tuple[int, frozenset[str]]:
+        """How many of the unseen pods are misplaced, and the images of those that have a node."""
+        count, images = 0, set[str]()
+        async with aclosing(self._cluster.pages(PODS, PLACED)) as pages:
+            async for page, _ in pages:
+                for pod in page:
+                    count += self._is_misplaced(pod)
+                    if len(images) < MAX_IMAGES:
+                        images.update(pods.image_names(pod))
+        return count, frozenset(images)
+
+    def _is_misplaced(self, pod: Pod) -> bool:
+        platform = self._nodes.platform(pod["spec"]["nodeName"])
+        found = (self._known(image) for image in pods.image_names(pod))
+        return platform is not None and is_misplaced(platform, [image for image in found if image])
+
+
+def is_misplaced(platform: tuple[str, str], images: list[ImagePlatforms]) -> bool:
+    """Whether one of the images does not run on a node of an operating system and an architecture."""
+    os, architecture = platform
+    return any(architecture not in image.node_architectures(os) for image in images)
+
+
+def counted(value: int | None) -> Mapping[tuple[str, ...], Any]:
+    """A count as a metric takes it: none before the first."""
+    return {} if value is None else {(): float(value)}

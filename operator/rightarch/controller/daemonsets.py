@@ -1,0 +1,135 @@
+"""DaemonSets: templates whose images were not known in time are written once they are."""
+
+import time
+from collections.abc import Mapping
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any, Final
+
+from rightarch import template
+from rightarch.cluster import Cluster, ClusterError
+from rightarch.controller.events import Event, Events
+from rightarch.controller.workloads import DAEMON_SET, Key
+from rightarch.gather import gather
+from rightarch.placement import Decision, decide
+from rightarch.reasons import Reason
+from rightarch.registry import AnonymousKeychain, Registry
+from rightarch.snapshot import Nodes
+from rightarch.template import Standing
+
+LOOKUP_SECONDS: Final = 15.0
+"""How long a template's images are waited for: longer than any look-up takes."""
+REPORT_SECONDS: Final = 3600.0
+"""How often a template that is left alone is reported: the API server keeps Events for an hour."""
+
+_SEEN_BY_A_ROLLOUT: Final = "Unless its namespace is excluded, `kubectl rollout restart` lets Rightarch decide on it."
+_LEFT_ALONE: Final = {
+    Standing.UNSEEN: f"Rightarch never decided on this template, and leaves it as it is. {_SEEN_BY_A_ROLLOUT}",
+    Standing.OUTDATED: f"This template got other images while Rightarch did not look. {_SEEN_BY_A_ROLLOUT}",
+}
+
+
+class DaemonSets:
+    """Reads a DaemonSet anew, decides, and writes its template or says why not.
+
+    Args:
+        cluster: whose DaemonSets.
+        registry: where images are looked up.
+        nodes: what the cluster has.
+        events: where what is done is said.
+
+    Attributes:
+        patched: templates that were written.
+    """
+
+    def __init__(self, cluster: Cluster, registry: Registry, nodes: Nodes, events: Events) -> None:
+        self.patched = 0
+        self._cluster, self._registry, self._nodes, self._events = cluster, registry, nodes, events
+        self._reported: dict[Key, float] = {}
+
+    async def settle(self, key: Key) -> float | None:
+        """Do what a DaemonSet needs.
+
+        Returns:
+            None where that is all; else the seconds to wait at least before the next attempt.
+        """
+        if not self._nodes.listed:
+            return 0.0
+        workload = await self._read(key)
+        if workload is None:
+            self._reported.pop(key, None)
+            return None
+        match template.standing(workload):
+            case Standing.WAITING:
+                return await self._resolve(workload)
+            case (Standing.UNSEEN | Standing.OUTDATED) as standing:
+                return await self._report(key, workload, standing)
+        return None
+
+    async def _read(self, key: Key) -> Mapping[str, Any] | None:
+        """The object as it is now. By a list of one: the right to list is there anyway, that to get need not be."""
+        path, selector = DAEMON_SET.path_in(key.namespace), {"fieldSelector": f"metadata.name={key.name}"}
+        async with aclosing(self._cluster.pages(path, selector)) as pages:
+            async for page, _ in pages:
+                for found in page:
+                    return found if not found["metadata"].get("deletionTimestamp") else None
+        return None
+
+    async def _decide(self, workload: Mapping[str, Any]) -> Decision:
+        pod, keychain = template.pod_of(workload), AnonymousKeychain()
+        given = await gather(pod, self._nodes.capacity, self._registry, keychain, LOOKUP_SECONDS)
+        return decide(replace(given, written=template.written(workload)))
+
+    async def _resolve(self, workload: Mapping[str, Any]) -> float | None:
+        """Write the template, once its images are known and if nobody has changed it since it was read.
+
+        An image that can't be had is asked for again too: somebody may push it, or let it be read.
+        """
+        decision = await self._decide(workload)
+        if not template.is_decided(decision.reason):
+            return 0.0
+        version = {
+            "op": "replace",
+            "path": "/metadata/resourceVersion",
+            "value": workload["metadata"]["resourceVersion"],
+        }
+        try:
+            await self._cluster.patch(_path(workload), "json-patch", [version, *template.apply(decision, workload)])
+        except ClusterError as error:
+            if error.status == 404:
+                return None
+            if error.status != 409:
+                raise
+            return 0.0
+        self.patched += 1
+        await self._events.tell(DAEMON_SET, workload, _written(decision))
+        return None
+
+    async def _report(self, key: Key, workload: Mapping[str, Any], standing: Standing) -> float | None:
+        """Say that a template is left alone, where that matters."""
+        if time.monotonic() < self._reported.get(key, 0.0):
+            return None
+        decision = await self._decide(workload)
+        if not template.is_decided(decision.reason):
+            return None  # the next list asks again
+        self._reported[key] = time.monotonic() + REPORT_SECONDS
+        if self._matters(decision):
+            note = f"{_LEFT_ALONE[standing]} Decided, it would be {decision.reason}: {decision.message}."
+            await self._events.tell(DAEMON_SET, workload, Event("Report", standing, note, warns=True))
+        return None
+
+    def _matters(self, decision: Decision) -> bool:
+        """Whether some node would get a pod that it can't run."""
+        offered = self._nodes.capacity.architectures(decision.os)
+        constrained = decision.reason is Reason.CONSTRAINED and not offered <= set(decision.architectures)
+        return constrained or decision.reason is Reason.NO_COMMON_ARCHITECTURE
+
+
+def _path(workload: Mapping[str, Any]) -> str:
+    metadata = workload["metadata"]
+    return f"{DAEMON_SET.path_in(metadata['namespace'])}/{metadata['name']}"
+
+
+def _written(decision: Decision) -> Event:
+    note = f"Its images became known after it was admitted: {decision.message}."
+    return Event("WriteTemplate", decision.reason, note, warns=bool(decision.warnings))
