@@ -99,6 +99,14 @@ def webhook(  # noqa: PLR0913, PLR0917 - one parameter an option; typer passes t
             show_default="5.0",
         ),
     ] = None,
+    facts_day: Annotated[
+        float | None,
+        typer.Option(
+            envvar="RIGHTARCH_FACTS_DAY",
+            help="Seconds in which the last use of an image is written once; shorter for benchmarks.",
+            show_default="86400",
+        ),
+    ] = None,
     kubeconfig: Annotated[
         Path | None,
         typer.Option(envvar="RIGHTARCH_KUBECONFIG", help="A kubeconfig.", show_default="the pod's own account"),

@@ -6,6 +6,7 @@ known of are waited for, all at the same time. Failures come out as data.
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
@@ -27,7 +28,9 @@ _MAX_MEMOISED: Final = 512
 Outcome = ImagePlatforms | Failure
 
 
-async def gather(pod: Pod, capacity: Capacity, registry: Registry, keychain: Keychain, seconds: float) -> Input:
+async def gather(  # noqa: PLR0913 - all that an admission knows
+    pod: Pod, capacity: Capacity, registry: Registry, keychain: Keychain, seconds: float, *, record: bool = True
+) -> Input:
     """All that a decision about a pod depends on.
 
     Args:
@@ -36,16 +39,18 @@ async def gather(pod: Pod, capacity: Capacity, registry: Registry, keychain: Key
         registry: the memory and the look-ups of images.
         keychain: the credentials that this pod's images are read with.
         seconds: how long to wait for images that are not known. A pod whose images are known is never suspended.
+        record: whether what is found and used may be written down; not for a dry run.
 
     Returns:
         An Input with an outcome for every image. A look-up that does not end in time goes on without us.
     """
     references = {name: parse(name) for name in pods.image_names(pod)}
-    images = {name: _known(reference, registry, keychain) for name, reference in references.items()}
+    asking = _Asking(registry, keychain, record)
+    images = {name: asking.known(reference) for name, reference in references.items()}
     unknown = [name for name, outcome in images.items() if outcome is None]
     if unknown:
         wanted = {name: reference for name in unknown if isinstance(reference := references[name], Reference)}
-        images |= await _look_up(wanted, registry, keychain, seconds)
+        images |= await _look_up(wanted, asking, seconds)
     return Input(pod, {name: outcome for name, outcome in images.items() if outcome is not None}, capacity)
 
 
@@ -64,33 +69,38 @@ def _parse(name: str) -> Reference | Failure:
 _memoised = lru_cache(maxsize=4096)(_parse)
 
 
-def _known(reference: Reference | Failure, registry: Registry, keychain: Keychain) -> Outcome | None:
-    """What memory says of an image, if anything."""
-    if isinstance(reference, Failure):
-        return reference
-    found = registry.known(reference, keychain)
-    return _failure(found) if isinstance(found, ImageError) else found
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """Who asks whom, in whose name."""
+
+    registry: Registry
+    keychain: Keychain
+    record: bool
+
+    def known(self, reference: Reference | Failure) -> Outcome | None:
+        """What memory says of an image, if anything."""
+        if isinstance(reference, Failure):
+            return reference
+        found = self.registry.known(reference, self.keychain, record=self.record)
+        return _failure(found) if isinstance(found, ImageError) else found
+
+    async def wait(self, reference: Reference, seconds: float) -> Outcome:
+        """One image, waited for until the deadline; the shared look-up behind it is not cancelled."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await self.registry.platforms(reference, self.keychain, record=self.record)
+        except TimeoutError:
+            return Failure(Reason.TIMED_OUT, f"its registry did not answer within {seconds:.3g} s; the look-up goes on")
+        except ImageError as error:
+            return _failure(error)
 
 
-async def _look_up(
-    wanted: Mapping[str, Reference], registry: Registry, keychain: Keychain, seconds: float
-) -> dict[str, Outcome]:
+async def _look_up(wanted: Mapping[str, Reference], asking: _Asking, seconds: float) -> dict[str, Outcome]:
     names = list(wanted)
     asked, left = names[:MAX_LOOKUPS], names[MAX_LOOKUPS:]
-    waits = (_wait(wanted[name], registry, keychain, seconds) for name in asked)
+    waits = (asking.wait(wanted[name], seconds) for name in asked)
     outcomes: Sequence[Outcome] = await asyncio.gather(*waits)
     return dict(zip(asked, outcomes, strict=True)) | dict.fromkeys(left, _TOO_MANY)
-
-
-async def _wait(reference: Reference, registry: Registry, keychain: Keychain, seconds: float) -> Outcome:
-    """One image, waited for until the deadline; the shared look-up behind it is not cancelled."""
-    try:
-        async with asyncio.timeout(seconds):
-            return await registry.platforms(reference, keychain)
-    except TimeoutError:
-        return Failure(Reason.TIMED_OUT, f"its registry did not answer within {seconds:.3g} s; the look-up goes on")
-    except ImageError as error:
-        return _failure(error)
 
 
 def _failure(error: ImageError) -> Failure:

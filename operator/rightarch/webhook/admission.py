@@ -63,7 +63,8 @@ class Admission:
         if skip(pod):
             return decide(Input(pod, {}))
         seconds = max(0.0, deadline - monotonic())
-        return decide(await gather(pod, self._nodes.capacity, self._registry, self._keychain_of(review), seconds))
+        keychain, record = self._keychain_of(review), not review.dry_run
+        return decide(await gather(pod, self._nodes.capacity, self._registry, keychain, seconds, record=record))
 
 
 def _who(review: Review) -> dict[str, object]:

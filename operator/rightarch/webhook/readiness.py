@@ -16,14 +16,17 @@ class Readiness:
     Args:
         nodes: what is watched.
         certified: tells whether there is a certificate to serve.
+        informed: tells whether the facts about images are listed, or can't be.
 
     Attributes:
         draining: set when the process was asked to end.
     """
 
-    def __init__(self, nodes: Nodes, certified: Callable[[], bool]) -> None:
+    def __init__(
+        self, nodes: Nodes, certified: Callable[[], bool], informed: Callable[[], bool] = lambda: True
+    ) -> None:
         self.draining = False
-        self._nodes, self._certified = nodes, certified
+        self._nodes, self._certified, self._informed = nodes, certified, informed
         self._patient_until = time.monotonic() + PATIENCE
 
     def missing(self) -> str | None:
@@ -32,6 +35,9 @@ class Readiness:
             return "draining: this process is about to end"
         if not self._certified():
             return "there is no certificate to serve yet"
-        if not self._nodes.listed and time.monotonic() < self._patient_until:
+        return self._unseen() if time.monotonic() < self._patient_until else None
+
+    def _unseen(self) -> str | None:
+        if not self._nodes.listed:
             return "the Nodes of the cluster are not listed yet"
-        return None
+        return None if self._informed() else "the ImagePlatforms of the cluster are not listed yet"

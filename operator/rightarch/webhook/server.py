@@ -12,6 +12,7 @@ from typing import Final
 import uvloop
 
 from rightarch.cluster import NODES, Cluster
+from rightarch.facts import Facts
 from rightarch.following import follow
 from rightarch.logs import fields
 from rightarch.metrics import Metrics
@@ -21,10 +22,12 @@ from rightarch.settings import WebhookSettings
 from rightarch.snapshot import Nodes
 from rightarch.webhook.admission import Admission
 from rightarch.webhook.certificate import Files, Secret, ServedCertificate, Source
-from rightarch.webhook.endpoint import Endpoint
+from rightarch.webhook.endpoint import Endpoint, Handler
 from rightarch.webhook.readiness import Readiness
+from rightarch.webhook.workloads import WorkloadAdmission
 
 PODS: Final = "/mutate/pods"
+WORKLOADS: Final = "/mutate/workloads"
 
 log = logging.getLogger(__name__)
 
@@ -47,16 +50,21 @@ async def _serve(settings: WebhookSettings) -> None:
     with listening(address, settings.port) as reviews, listening(address, settings.health_port) as health:
         async with _connected(settings) as (cluster, registry):
             nodes, metrics = Nodes(), Metrics()
-            readiness = Readiness(nodes, served.loaded.is_set)
+            facts = Facts(cluster, registry, metrics.watch_failed, settings.facts_day)
+            readiness = Readiness(nodes, served.loaded.is_set, lambda: facts.listed)
+            facts.expose(metrics)
             served.expose(metrics)
             _expose(metrics, nodes, registry)
             admission = Admission(registry, nodes, metrics, lambda _: AnonymousKeychain())
-            endpoint = Endpoint({PODS: admission}, settings.lookup_budget, metrics, lambda: readiness.draining)
+            handlers: dict[str, Handler] = {PODS: admission, WORKLOADS: WorkloadAdmission(registry, nodes, metrics)}
+            endpoint = Endpoint(handlers, settings.lookup_budget, metrics, lambda: readiness.draining)
             async with asyncio.TaskGroup() as group:
                 source = files or _secret(settings, cluster, metrics)
                 watches = [
                     group.create_task(follow(cluster, NODES, nodes, metrics.watch_failed)),
                     group.create_task(source.keep(served)),
+                    group.create_task(facts.run()),
+                    group.create_task(_settle(facts)),
                 ]
                 servers = Server(endpoint, served.context), Server(Health(readiness.missing, metrics))
                 tasks = [
@@ -69,7 +77,15 @@ async def _serve(settings: WebhookSettings) -> None:
                     await _end(server, task)
                 for watch in watches:
                     watch.cancel()
+            await facts.flush()
     log.info("ended")
+
+
+async def _settle(facts: Facts) -> None:
+    """What is there once the facts are listed stays: the garbage collector need not look at it again."""
+    await facts.wait()
+    gc.collect()
+    gc.freeze()
 
 
 async def _serve_once_certified(served: ServedCertificate, server: Server, port: socket.socket) -> None:
@@ -124,8 +140,6 @@ async def _until_told_to_end(readiness: Readiness, drain: float) -> None:
     told = asyncio.Semaphore(0)
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, told.release)
-    gc.collect()
-    gc.freeze()  # what is there now stays: the collector need not look at it again
     await told.acquire()
     readiness.draining = True
     log.info("draining", extra=fields(seconds=drain))

@@ -1,0 +1,403 @@
+"""What is learnt of images outlives processes, and is shared by replicas: on the real API server and registry."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import ssl
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import orjson
+import pytest
+import yaml
+
+from rightarch.facts.fact import name_of
+from tests.controlplane import CertificateAuthority, ControlPlane, KubectlError, wait_for
+from tests.generate import files
+from tests.images import RegistryServer, attested, single
+from tests.support.webhook import WebhookServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.images import Image
+
+DEFINITION = next(text for path, text in files().items() if path.name == "imageplatforms.yaml")
+CRD = "imageplatforms.rightarch.dev"
+BOTH = ["linux/amd64", "linux/arm64"]
+PER_POD = 4
+
+
+@dataclass
+class World:
+    """A cluster with the definition, and a registry."""
+
+    plane: ControlPlane
+    registry: RegistryServer
+    ca: Path
+
+    @contextlib.contextmanager
+    def webhook(self, *options: str) -> Iterator[WebhookServer]:
+        """A replica; it is asked directly, as the API server would."""
+        with WebhookServer(self.plane.kubeconfig, registry_ca=self.ca, options=options) as running:
+            yield running
+
+    def push(self, name: str, image: Image) -> str:
+        """Push an image under a new name; gives its reference."""
+        repository, _, tag = name.partition(":")
+        self.registry.push(repository, tag, image)
+        self.registry.forget()
+        return f"{self.registry.host}/{name}"
+
+    def fact(self, reference: str) -> dict[str, Any] | None:
+        """The object about an image, if there is one."""
+        with self.plane.client() as client:
+            response = client.get(f"/apis/rightarch.dev/v1alpha1/imageplatforms/{name_of(('', reference))}")
+        return response.json() if response.is_success else None
+
+    def written(self, reference: str) -> dict[str, Any]:
+        """The object about an image, once there is one."""
+        return wait_for(lambda: self.fact(reference)) or {}
+
+    def asked(self) -> list[str]:
+        """The methods of the requests to the registry for manifests and blobs."""
+        return [request.method for request in self.registry.requests() if request.path != "/v2/"]
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> CertificateAuthority:
+    """Who signs the registry's certificate."""
+    return CertificateAuthority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="module")
+def registry(authority: CertificateAuthority) -> Iterator[RegistryServer]:
+    """A registry of its own, so that what it is asked can be counted."""
+    with RegistryServer(authority=authority) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def world(registry: RegistryServer, authority: CertificateAuthority) -> Iterator[World]:
+    """A control plane of its own, for its API server is restarted."""
+    with ControlPlane(kwok=False) as plane:
+        plane.kubectl("apply", "-f", "-", input=DEFINITION)
+        plane.kubectl("wait", "--for=condition=Established", f"crd/{CRD}", "--timeout=20s")
+        yield World(plane, registry, authority.certificate)
+
+
+def review(images: list[str], *, dry_run: bool = False) -> dict[str, Any]:
+    """An AdmissionReview of a pod with these images."""
+    containers = [{"name": f"c{index}", "image": image} for index, image in enumerate(images)]
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": containers}}
+    request = {
+        "uid": "u",
+        "kind": {"group": "", "version": "v1", "kind": "Pod"},
+        "operation": "CREATE",
+        "namespace": "default",
+        "dryRun": dry_run,
+        "object": pod,
+    }
+    return {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
+
+
+def admit(webhook: WebhookServer, *images: str, dry_run: bool = False) -> bool:
+    """Ask a replica about a pod with these images; whether it knew them all."""
+    body = orjson.dumps(review(list(images), dry_run=dry_run))
+    headers = {"content-type": "application/json"}
+    context = ssl.create_default_context(cafile=webhook.ca)
+    response = httpx.post(webhook.url, content=body, headers=headers, verify=context, trust_env=False, timeout=10)
+    patch = base64.b64decode(response.raise_for_status().json()["response"]["patch"])
+    return b'"Constrained"' in patch
+
+
+def settled(webhook: WebhookServer) -> None:
+    """Wait until a replica has no look-up in flight and nothing to write."""
+    names = "rightarch_lookups_in_flight", "rightarch_image_facts_pending"
+    wait_for(lambda: not any(webhook.metrics()[name] for name in names))
+    time.sleep(0.2)  # what was taken from the queue is on its way
+
+
+def writes(webhook: WebhookServer) -> dict[str, float]:
+    """How many facts a replica wrote, by kind."""
+    prefix = 'rightarch_image_facts_writes_total{kind="'
+    found = {name: value for name, value in webhook.metrics().items() if name.startswith(prefix)}
+    return {name.removeprefix(prefix).removesuffix('"}'): value for name, value in found.items()}
+
+
+def test_a_look_up_is_written_once_as_people_read_it(world: World) -> None:
+    """And never again for being used: the day's use stands in it already."""
+    reference = world.push("app/web:1", attested(*BOTH, salt="web"))
+    with world.webhook() as webhook:
+        assert admit(webhook, reference)
+        fact = world.written(reference)
+        for _ in range(3):
+            assert admit(webhook, reference)
+        settled(webhook)
+        assert writes(webhook) == {"created": 1}
+    assert fact["spec"] == {"scope": "Anonymous", "reference": reference}
+    status = fact["status"]
+    assert (status["platforms"], status["indexed"], status["source"]) == (BOTH, True, world.registry.host)
+    assert status["lastUsed"] == status["learnedAt"][:10] == time.strftime("%Y-%m-%d", time.gmtime())
+    assert "lastFailure" not in status
+    table = world.plane.kubectl("get", "imgp").splitlines()
+    assert table[0].split() == ["NAME", "REFERENCE", "PLATFORMS", "SCOPE", "LAST", "USED", "FAILURE", "AGE"]
+    row = next(line.split() for line in table if reference in line)
+    assert row[1:5] == [reference, '["linux/amd64","linux/arm64"]', "Anonymous", status["lastUsed"]]
+
+
+def test_a_restart_of_everything_asks_nobody_for_what_is_known(world: World) -> None:
+    """No request inside admission, no GET: neither a fresh tag nor a digest costs any request at all."""
+    image = attested(*BOTH, salt="restart")
+    tag = world.push("app/restart:1", image)
+    digest = f"{world.registry.host}/app/restart@{image.digest}"
+    with world.webhook() as webhook:
+        assert admit(webhook, tag, digest)
+        world.written(tag)
+        world.written(digest)
+    world.plane.restart("kube-apiserver")
+    world.registry.forget()
+    with world.webhook() as webhook:
+        assert admit(webhook, tag, digest)
+        settled(webhook)
+        assert world.asked() == []
+        assert webhook.metrics()["rightarch_lookups_in_flight"] == 0
+
+
+def test_a_tag_past_its_time_costs_one_head_in_each_process(world: World) -> None:
+    """In the background, while the answer is there; and what is confirmed is not written."""
+    image = single("linux/arm64", "old")
+    reference = world.push("app/old:1", image)
+    learnt(world, reference, image.digest, ["linux/arm64"], hours_ago=48)
+    with world.webhook() as first, world.webhook() as second:
+        for webhook in (first, second):
+            assert admit(webhook, reference)
+            assert admit(webhook, reference)
+            settled(webhook)
+            assert admit(webhook, reference)
+        assert world.asked() == ["HEAD", "HEAD"]
+        assert writes(first) == writes(second) == {}
+
+
+def test_what_one_replica_learns_the_other_knows(world: World) -> None:
+    """By the watch: new images, images that change, and images that somebody wants forgotten."""
+    reference = world.push("app/shared:1", single("linux/amd64", "shared"))
+    with world.webhook() as first, world.webhook() as second:
+        held = second.metrics()["rightarch_image_facts"]
+        assert admit(first, reference)
+        wait_for(lambda: second.metrics()["rightarch_image_facts"] == held + 1)
+        world.registry.process.pause()
+        try:
+            assert admit(second, reference)
+        finally:
+            world.registry.process.resume()
+        assert second.metrics().get('rightarch_lookups_total{outcome="Found"}', 0.0) == 0
+        world.plane.kubectl("delete", "imgp", name_of(("", reference)))
+        wait_for(lambda: second.metrics()["rightarch_image_facts"] == held)
+        world.registry.forget()
+        assert admit(second, reference)
+        assert world.asked()[0] == "GET"
+
+
+def test_the_watch_goes_on_after_the_api_server_was_away(world: World) -> None:
+    """Resumed where it ended, or listed again: what was written meanwhile by others is seen."""
+    reference = world.push("app/away:1", single("linux/amd64", "away"))
+    with world.webhook() as webhook:
+        held = webhook.metrics()["rightarch_image_facts"]
+        world.plane.kill("kube-apiserver")
+        assert admit(webhook, reference)  # nothing waits for the API server
+        wait_for(lambda: webhook.metrics()['rightarch_image_facts_write_failures_total{status="error"}'] >= 1)
+        world.plane.restart("kube-apiserver")
+        wait_for(lambda: webhook.metrics()["rightarch_image_facts"] == held + 1, 60)
+        world.written(reference)
+        other = world.push("app/other:1", single("linux/amd64", "other"))
+        learnt(world, other, single("linux/amd64", "other").digest, ["linux/amd64"], hours_ago=0)
+        wait_for(lambda: webhook.metrics()["rightarch_image_facts"] == held + 2, 30)
+
+
+def test_a_dry_run_writes_nothing(world: World) -> None:
+    """Not what it looked up, and not that it used it; a pod that is really created is another matter."""
+    reference = world.push("app/dry:1", single("linux/amd64", "dry"))
+    with world.webhook() as webhook:
+        assert admit(webhook, reference, dry_run=True)
+        assert admit(webhook, reference, dry_run=True)
+        settled(webhook)
+        assert writes(webhook) == {}
+        assert world.fact(reference) is None
+        assert admit(webhook, reference)
+        world.written(reference)
+        assert writes(webhook) == {"created": 1}
+
+
+def test_failures_are_written_for_what_was_read_before_and_for_nothing_else(world: World) -> None:
+    """The class of the failure, once; what was learnt stays."""
+    image = single("linux/amd64", "gone")
+    reference = world.push("app/gone:1", image)
+    learnt(world, reference, image.digest, ["linux/amd64"], hours_ago=1)
+    never = f"{world.registry.host}/app/never:1"
+    world.registry.delete("app/gone", image.digest)
+    with world.webhook() as webhook:
+        assert admit(webhook, reference)  # known; the registry is asked in the background, and has it no more
+        assert not admit(webhook, never)
+        fact = wait_for(lambda: failing(world, reference)) or {}
+        settled(webhook)
+        assert not admit(webhook, reference)
+        settled(webhook)
+        assert writes(webhook) == {"changed": 1}
+    assert fact["status"]["lastFailure"] == "ImageNotFound"
+    assert fact["status"]["digest"] == image.digest
+    assert world.fact(never) is None
+    world.push("app/gone:1", image)
+    with world.webhook() as webhook:
+        assert admit(webhook, reference)
+        wait_for(lambda: not failing(world, reference))
+
+
+def test_a_tag_that_moved_is_written(world: World) -> None:
+    """With the new digest and platforms, by whoever noticed."""
+    old, new = single("linux/amd64", "moved"), attested(*BOTH, salt="moved")
+    reference = world.push("app/moved:1", new)
+    learnt(world, reference, old.digest, ["linux/amd64"], hours_ago=1)
+    with world.webhook() as webhook:
+        assert admit(webhook, reference)
+        wait_for(lambda: world.written(reference)["status"]["digest"] == new.digest)
+        status = world.written(reference)["status"]
+        assert (status["platforms"], status["indexed"]) == (BOTH, True)
+        assert writes(webhook) == {"changed": 1}
+
+
+def test_the_last_use_is_written_once_a_day_by_any_replica(world: World) -> None:
+    """Two replicas use the same images all the time, in days of three seconds: each image is written once a day."""
+    references = [world.push(f"use/{index}:1", single("linux/amd64", f"use-{index}")) for index in range(PER_POD)]
+    with world.webhook("--facts-day=3") as first, world.webhook("--facts-day=3") as second:
+        assert admit(first, *references)
+        for reference in references:
+            world.written(reference)
+        begun = time.monotonic()
+        while time.monotonic() < begun + 15:
+            assert admit(first, *references)
+            assert admit(second, *references)
+            time.sleep(0.1)
+        count = sum(
+            sum(each for kind, each in writes(webhook).items() if kind == "used") for webhook in (first, second)
+        )
+        days = (time.monotonic() - begun) / 3
+        assert PER_POD <= count <= PER_POD * (days + 1)
+
+
+def test_objects_that_rightarch_would_not_have_written_are_passed_over(world: World) -> None:
+    """Counted, and told once: a name that does not fit is a forgery or a mistake."""
+    forged = manifest_of("docker.io/library/nginx:1", "sha256:" + "1" * 64, ["linux/amd64"], 0)
+    forged["metadata"]["name"] = "f" * 40
+    world.plane.apply(forged)
+    with world.webhook() as webhook:
+        wait_for(lambda: webhook.metrics()["rightarch_image_facts_untrusted"] == 1)
+        assert webhook.log().count("passed over") == 1
+    world.plane.kubectl("delete", "imgp", "f" * 40)
+
+
+def test_without_the_definition_everything_else_works(world: World) -> None:
+    """Ready at once, one warning; and once it is there, what was learnt meanwhile is written."""
+    world.plane.kubectl("delete", "crd", CRD)
+    wait_for(lambda: world.fact("any") is None)
+    reference = world.push("app/alone:1", single("linux/amd64", "alone"))
+    begun = time.monotonic()
+    with world.webhook() as webhook:
+        assert time.monotonic() < begun + 15
+        assert admit(webhook, reference)
+        assert admit(webhook, reference)
+        wait_for(lambda: webhook.metrics()['rightarch_image_facts_write_failures_total{status="404"}'] >= 1)
+        assert webhook.metrics()["rightarch_image_facts_listed"] == 0
+        time.sleep(16)
+        log = webhook.log()
+        assert log.count("lost sight of a collection") == 1
+        assert log.count("could not write an ImagePlatforms") == 1
+        world.plane.kubectl("apply", "-f", "-", input=DEFINITION)
+        wait_for(lambda: webhook.metrics()["rightarch_image_facts_listed"] == 1, 30)
+    assert world.written(reference)["spec"]["reference"] == reference
+
+
+def test_the_api_server_takes_the_definition_as_structural(world: World) -> None:
+    """And explains each field."""
+    conditions = yaml.safe_load(world.plane.kubectl("get", "crd", CRD, "-o", "yaml"))["status"]["conditions"]
+    states = {condition["type"]: condition["status"] for condition in conditions}
+    assert states["Established"] == states["NamesAccepted"] == "True"
+    assert "NonStructuralSchema" not in states
+    explained = wait_for(lambda: explanation(world, "imgp.status.lastUsed"))
+    assert "The day (UTC) of the last use that was written" in explained
+    assert "imageplatforms.rightarch.dev" in world.plane.kubectl(
+        "api-resources", "--categories=rightarch", "-o", "name"
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "problem"),
+    [
+        (("metadata", "name"), "nginx", "the name is 40 hexadecimal digits"),
+        (("spec", "scope"), "Everybody", "Unsupported value"),
+        (("spec", "reference"), "nginx", "should match"),
+        (("status", "digest"), "sha256:123", "should match"),
+        (("status", "platforms"), ["amd64"], "should match"),
+        (("status", "platforms"), ["linux/amd64", "linux/amd64"], "Duplicate value"),
+        (("status", "lastUsed"), "yesterday", "lastUsed"),
+        (("status", "learnedAt"), "now", "learnedAt"),
+        (("status", "source"), "a b", "should match"),
+        (("spec", "reference"), "docker.io/library/nginx@sha256:" + "2" * 64, "another digest than the reference"),
+    ],
+)
+def test_the_api_server_refuses_what_is_wrong(world: World, path: tuple[str, str], value: object, problem: str) -> None:
+    """The definition says what an object may hold."""
+    wrong = manifest_of("docker.io/library/nginx:1", "sha256:" + "1" * 64, ["linux/amd64"], 0)
+    wrong[path[0]][path[1]] = value
+    with pytest.raises(KubectlError, match=problem):
+        world.plane.kubectl("create", "-f", "-", input=yaml.safe_dump(wrong))
+
+
+def test_an_object_never_comes_to_tell_of_another_image(world: World) -> None:
+    """Its spec is what its name is made from."""
+    right = manifest_of("docker.io/library/nginx:1", "sha256:" + "1" * 64, ["linux/amd64"], 0)
+    world.plane.apply(right)
+    right["spec"]["reference"] = "docker.io/library/nginx:2"
+    with pytest.raises(KubectlError, match="make another for another"):
+        world.plane.kubectl("replace", "-f", "-", input=yaml.safe_dump(right))
+
+
+def failing(world: World, reference: str) -> dict[str, Any] | None:
+    """The object about an image, if it tells of a failure."""
+    fact = world.fact(reference)
+    return fact if fact and "lastFailure" in fact["status"] else None
+
+
+def explanation(world: World, field: str) -> str:
+    """What kubectl explains; nothing until the API server has published the schema."""
+    with contextlib.suppress(KubectlError):
+        return " ".join(world.plane.kubectl("explain", field).split())
+    return ""
+
+
+def learnt(world: World, reference: str, digest: str, platforms: list[str], hours_ago: float) -> None:
+    """Another replica learnt of an image, some time ago."""
+    world.plane.apply(manifest_of(reference, digest, platforms, hours_ago))
+
+
+def manifest_of(reference: str, digest: str, platforms: list[str], hours_ago: float) -> dict[str, Any]:
+    """The object that another replica would have written."""
+    when = time.gmtime(time.time() - hours_ago * 3600)
+    return {
+        "apiVersion": "rightarch.dev/v1alpha1",
+        "kind": "ImagePlatforms",
+        "metadata": {"name": name_of(("", reference))},
+        "spec": {"scope": "Anonymous", "reference": reference},
+        "status": {
+            "digest": digest,
+            "platforms": platforms,
+            "indexed": len(platforms) != 1,
+            "source": "registry.example",
+            "learnedAt": time.strftime("%Y-%m-%dT%H:%M:%SZ", when),
+            "lastUsed": time.strftime("%Y-%m-%d", time.gmtime()),
+        },
+    }
