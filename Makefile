@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo demo-down test check bench binaries generate format lock clean
+.PHONY: help demo demo-down test check bench kind kind-down binaries generate format lock clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -34,6 +34,12 @@ check: $(READY) ## Format, lint, types, import rules
 
 bench: $(READY) binaries ## Measure, side by side in one run: admission, with and without Rightarch
 	@$(BIN)/python -m tests.bench
+
+kind: $(READY) ## Install the chart on a cluster of kind and check the demo's workloads there (needs docker and kind)
+	@$(BIN)/python -m tests.kind
+
+kind-down: $(READY) ## Remove the cluster of `make kind`
+	@$(BIN)/python -m tests.kind --down
 
 binaries: $(READY) ## Find or build the control plane (once, then cached)
 	@$(BIN)/python -m tests.controlplane

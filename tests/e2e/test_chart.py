@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from tests.kind.stage import values
 from tests.support.helm import CHART, Helm, HelmError
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ MODES: dict[str, dict[str, object]] = {
         "certificates": {"mode": "certManager", "certManager": {"issuerRef": {"name": "mine", "kind": "ClusterIssuer"}}}
     },
     "secret": {"certificates": {"mode": "secret", "secretName": "mine", "caBundle": "bWluZQ=="}},
+    "kind": values(),
 }
 
 

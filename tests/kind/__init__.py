@@ -1,0 +1,1 @@
+"""The chart as it runs on a cluster: on kind, reached through its Service. Needs docker and kind."""
