@@ -80,12 +80,7 @@ class Decision:
         """What the one who creates the pod should be told; empty where all is well."""
         well = {Reason.CONSTRAINED, Reason.ALREADY_CONSTRAINED, Reason.SKIPPED}
         told = () if self.reason in well else (f"rightarch: {self.reason}: {self.message}",)
-        if Note.ONLY_386 in self.notes:
-            return (
-                *told,
-                "rightarch: Only386: an image has linux/386 and not amd64; some amd64 nodes refuse to pull it",
-            )
-        return told
+        return *told, *(f"rightarch: {note}: {note.meaning}" for note in self.notes if note.warns)
 
 
 def skip(pod: Pod) -> str | None:
