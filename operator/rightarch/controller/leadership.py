@@ -15,6 +15,7 @@ from rightarch.controller.prefetch import Prefetch
 from rightarch.controller.queue import Queue
 from rightarch.controller.watching import Watching
 from rightarch.controller.workloads import UNSETTLED, Key, Workload, Workloads
+from rightarch.facts import Facts
 from rightarch.following import follow
 from rightarch.gather import parse
 from rightarch.logs import fields
@@ -36,15 +37,22 @@ class Leadership:
     Args:
         cluster: whose workloads.
         registry: where images are looked up.
+        facts: what is known of them already.
         instance: of the controller, for Events.
         list_interval: seconds between two full lists.
         metrics: where what is done is shown.
     """
 
-    def __init__(
-        self, cluster: Cluster, registry: Registry, instance: str, list_interval: float, metrics: ProcessMetrics
+    def __init__(  # noqa: PLR0913, PLR0917 - what a process has
+        self,
+        cluster: Cluster,
+        registry: Registry,
+        facts: Facts,
+        instance: str,
+        list_interval: float,
+        metrics: ProcessMetrics,
     ) -> None:
-        self._cluster, self._registry = cluster, registry
+        self._cluster, self._registry, self._facts = cluster, registry, facts
         self._list_interval, self._metrics = list_interval, metrics
         self._nodes, self._workloads, self._events = Nodes(), Workloads(), Events(cluster, instance)
         self._prefetch = Prefetch(registry, self._wanted)
@@ -58,7 +66,11 @@ class Leadership:
     async def run(self) -> None:
         """Do all of it until one part ends, with its error: then none goes on."""
         nodes = follow(self._cluster, NODES, self._nodes, self._metrics.watch_failed)
-        await first(nodes, self._queue.run(), self._watching.run(), self._keep_listing(), self._keep_counting())
+        await first(nodes, self._keep_working(), self._watching.run(), self._keep_listing(), self._keep_counting())
+
+    async def _keep_working(self) -> None:
+        await self._facts.wait()  # what the cluster knows is not asked for again
+        await self._queue.run()
 
     async def _work(self, key: str | Key) -> float | None:
         """Work on an image, or on a DaemonSet."""

@@ -17,6 +17,7 @@ from rightarch.cluster import Cluster
 from rightarch.controller.certificates import Certificates, Target
 from rightarch.controller.election import Election
 from rightarch.controller.leadership import Leadership, first
+from rightarch.facts import Facts
 from rightarch.logs import fields
 from rightarch.metrics import ProcessMetrics
 from rightarch.registry import Registry, RegistryOptions
@@ -47,13 +48,16 @@ async def _serve(settings: ControllerSettings) -> None:
             metrics = ProcessMetrics()
             identity = f"{socket.gethostname()}_{secrets.token_hex(4)}"
             election = Election(cluster, settings.namespace, settings.lease_name, identity)
-            leadership = Leadership(cluster, registry, identity, settings.list_interval, metrics)
-            candidate = _Candidate(election, leadership.run, *_certificates(settings, cluster, metrics))
+            facts = Facts(cluster, registry, metrics.watch_failed)
+            facts.expose(metrics)
+            leadership = Leadership(cluster, registry, facts, identity, settings.list_interval, metrics)
+            candidate = _Candidate(election, facts.run, leadership.run, *_certificates(settings, cluster, metrics))
             metrics.gauge("rightarch_leader", "Whether this replica leads.", (), lambda: {(): float(election.leading)})
             health = Server(Health(candidate.missing, metrics))
             log.info("listening", extra=fields(health_port=settings.health_port, identity=identity))
             try:
                 await first(health.serve([port]), candidate.run(), _told_to_end())
+                await facts.flush()
             finally:
                 await election.resign()
     log.info("ended")
