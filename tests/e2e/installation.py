@@ -6,7 +6,6 @@ chart's RBAC lets them do and nothing else. They are reached by `webhook.url`.
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import json
 import ssl
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
-from tests.controlplane import CertificateAuthority, Process, free_port, wait_for
+from tests.controlplane import Process, free_port, wait_for
 from tests.support.helm import CHART, Helm
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ RELEASE = "rightarch"
 NAMESPACE = "rightarch-system"
 DECISION = "rightarch.dev/decision"
 COMMAND = Path(sys.executable).with_name("rightarch")
-SECRET = "webhook-certificate"  # noqa: S105 - a name
+NOWHERE = "127.0.0.1:9/rightarch"  # or the controller would ask a registry out there for the image of its own pods
 TOKEN_LIFETIME = "4h"  # noqa: S105 - a time
 RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
 
@@ -163,27 +162,33 @@ class Installation:
 
     Args:
         plane: the control plane; its administrator installs.
-        values: values of the chart beside those that make the processes reachable on loopback.
-        options: further options of the webhook's command.
+        values: values of the chart beside the address of the webhook and the image.
+        webhook_options: further options of the webhook's command.
+        controller_options: further options of the controller's command.
 
     Attributes:
         release: the release.
         webhook: the replica that answers.
+        controller: the replica that leads.
     """
 
     webhook: Replica
+    controller: Replica
 
     def __init__(
-        self, plane: ControlPlane, *, values: Mapping[str, object] | None = None, options: Sequence[str] = ()
+        self,
+        plane: ControlPlane,
+        *,
+        values: Mapping[str, object] | None = None,
+        webhook_options: Sequence[str] = (),
+        controller_options: Sequence[str] = (),
     ) -> None:
         self._cleaning = contextlib.ExitStack()
-        folder = Path(self._cleaning.enter_context(tempfile.TemporaryDirectory(prefix="rightarch-")))
-        self.release = Release(plane, folder)
+        self.release = Release(plane, Path(self._cleaning.enter_context(_temporary())))
         self._plane = plane
         self._values = dict(values or {})
-        self._options = options
+        self._webhook_options, self._controller_options = webhook_options, controller_options
         self._port = free_port()
-        self._authority = CertificateAuthority(folder / "pki")
 
     def __enter__(self) -> Self:
         with self._cleaning:  # what a failed start leaves
@@ -194,12 +199,12 @@ class Installation:
     def __exit__(self, *_: object) -> None:
         self._cleaning.close()
 
-    def values(self, **more: object) -> dict[str, object]:
-        """The values that the chart was installed with, and others."""
-        bundle = _base64(self._authority.certificate)
-        certificates = {"mode": "secret", "secretName": SECRET, "caBundle": bundle}
-        webhook = {"url": f"https://127.0.0.1:{self._port}"}
-        return {"webhook": webhook, "certificates": certificates} | self._values | more
+    def values(self, **webhook: object) -> dict[str, object]:
+        """The values that the chart was installed with, and others for the webhook."""
+        given = self._values.get("webhook", {})
+        assert isinstance(given, dict)
+        address = {"url": f"https://127.0.0.1:{self._port}"}
+        return {"image": {"repository": NOWHERE}} | self._values | {"webhook": address | given | webhook}
 
     def uninstall(self) -> None:
         """Remove the release; the processes go on, as those of a cluster do until they are ended."""
@@ -218,20 +223,15 @@ class Installation:
         self.release.install(self.values())
         self._uninstalling = self._cleaning.enter_context(contextlib.ExitStack())
         self._uninstalling.callback(self.release.uninstall)
-        self._plane.apply(self._secret())
-        webhook = Replica(self.release, "webhook", port=self._port, options=self._options)
+        controller = Replica(self.release, "controller", options=self._controller_options)
+        self.controller = self._cleaning.enter_context(controller)
+        webhook = Replica(self.release, "webhook", port=self._port, options=self._webhook_options)
         self.webhook = self._cleaning.enter_context(webhook)
         wait_for(self.is_called)
 
-    def _secret(self) -> Object:
-        certificate, key = self._authority.issue("rightarch-webhook")
-        data = {"tls.crt": _base64(certificate), "tls.key": _base64(key)}
-        metadata = {"name": SECRET, "namespace": self.release.namespace}
-        return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "kubernetes.io/tls", "data": data}
 
-
-def _base64(path: Path) -> str:
-    return base64.b64encode(path.read_bytes()).decode()
+def _temporary() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="rightarch-")
 
 
 def _with_token(kubeconfig: Path, account: str, token: str) -> Object:

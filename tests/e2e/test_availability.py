@@ -80,9 +80,9 @@ def image() -> Iterator[str]:
         yield push_samples(registry)["samples/amd64-only:1.0"]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def installation(control_plane: ControlPlane) -> Iterator[Installation]:
-    """Rightarch, installed and answering."""
+    """Rightarch, installed and answering; the last test of this module removes it."""
     with Installation(control_plane) as installation:
         yield installation
 
@@ -93,7 +93,8 @@ def test_the_chart_constrains_a_pod(control_plane: ControlPlane, installation: I
     created = control_plane.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "installed"}, "spec": spec})
     [pod] = created
     assert pod["metadata"]["labels"][DECISION] == "Constrained"
-    assert "forbidden" not in installation.webhook.log()
+    for replica in (installation.webhook, installation.controller):
+        assert "forbidden" not in replica.log()
     node = wait_for(lambda: control_plane.kubectl("get", "pod/installed", "--output=jsonpath={.spec.nodeName}"))
     assert node == "amd64-node"
 
@@ -104,23 +105,10 @@ def test_an_upgrade_refuses_nobody_and_misses_no_pod(
     """The registration changes under load, and every pod is looked at."""
     with control_plane.client() as client, Creators(client, image) as creators:
         for seconds in (4, 3, 5):
-            installation.release.upgrade(_with_timeout(installation, seconds))
+            installation.release.upgrade(installation.values(timeoutSeconds=seconds))
     assert {creation.status for creation in creators.creations} == {201}
     assert {creation.decision for creation in creators.creations} == {"Constrained"}
     assert len(creators.creations) > 100
-
-
-def test_an_uninstall_refuses_nobody(control_plane: ControlPlane, installation: Installation, image: str) -> None:
-    """Pods are constrained until the registration is gone, and left as they are from then on; the process ends then."""
-    with control_plane.client() as client, Creators(client, image) as creators:
-        installation.uninstall()
-        installation.webhook.process.stop()
-    assert {creation.status for creation in creators.creations} == {201}
-    in_order = sorted(creators.creations, key=lambda creation: creation.at)
-    decisions = [decision for decision, _ in itertools.groupby(creation.decision for creation in in_order)]
-    assert decisions[0] == "Constrained"
-    assert decisions[-1] is None
-    assert len(in_order) > 100
 
 
 def test_a_crash_refuses_nobody(control_plane: ControlPlane, installation: Installation, image: str) -> None:
@@ -134,6 +122,14 @@ def test_a_crash_refuses_nobody(control_plane: ControlPlane, installation: Insta
     assert {creation.decision for creation in creators.creations} == {"Constrained", None}
 
 
-def _with_timeout(installation: Installation, seconds: int) -> Object:
-    values: Object = installation.values()
-    return values | {"webhook": values["webhook"] | {"timeoutSeconds": seconds}}
+def test_an_uninstall_refuses_nobody(control_plane: ControlPlane, installation: Installation, image: str) -> None:
+    """Pods are constrained until the registration is gone, and left as they are from then on; the process ends then."""
+    with control_plane.client() as client, Creators(client, image) as creators:
+        installation.uninstall()
+        installation.webhook.process.stop()
+    assert {creation.status for creation in creators.creations} == {201}
+    in_order = sorted(creators.creations, key=lambda creation: creation.at)
+    decisions = [decision for decision, _ in itertools.groupby(creation.decision for creation in in_order)]
+    assert decisions[0] == "Constrained"
+    assert decisions[-1] is None
+    assert len(in_order) > 100

@@ -21,27 +21,27 @@ if TYPE_CHECKING:
 EVERYWHERE = {
     "webhook": {
         "nodes [] list watch",
-        "imageplatforms.rightarch.dev [] create get list patch watch",
+        "imageplatforms.rightarch.dev [] create list patch watch",
     },
     "controller": {
         "cronjobs.batch [] list watch",
         "daemonsets.apps [] list patch watch",
         "deployments.apps [] list watch",
-        "events.events.k8s.io [] create patch",
-        "imageplatforms.rightarch.dev [] create delete get list patch watch",
+        "events.events.k8s.io [] create",
+        "imageplatforms.rightarch.dev [] create list patch watch",
         "nodes [] list watch",
-        "pods [] get list",
+        "pods [] list",
         "statefulsets.apps [] list watch",
     },
 }
 LINE = re.compile(r"(?P<resources>\S*)\s*\[(?P<addresses>.*?)\]\s+\[(?P<names>.*?)\]\s+\[(?P<verbs>.*?)\]")
-REGISTRATION = "mutatingwebhookconfigurations.admissionregistration.k8s.io [rightarch] get patch watch"
+REGISTRATION = "mutatingwebhookconfigurations.admissionregistration.k8s.io [rightarch] get list patch watch"
 AT_HOME = {
     "webhook": {"secrets [rightarch-certificate] get list watch"},
     "controller": {
         "leases.coordination.k8s.io [] create",
         "leases.coordination.k8s.io [rightarch-controller] get update",
-        "secrets [rightarch-certificate] get patch update watch",
+        "secrets [rightarch-certificate] get list patch watch",
     },
 }
 
