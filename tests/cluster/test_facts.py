@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import ssl
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import httpx
-import orjson
 import pytest
-import yaml
 
 from rightarch.facts.fact import name_of
-from tests.controlplane import CertificateAuthority, ControlPlane, KubectlError, wait_for
-from tests.generate import files
+from tests.controlplane import CertificateAuthority, ControlPlane, wait_for
 from tests.images import RegistryServer, attested, single
+from tests.support.asking import admit
+from tests.support.facts import COLLECTION, CRD, DEFINITION, object_of
 from tests.support.webhook import WebhookServer
 
 if TYPE_CHECKING:
@@ -26,8 +22,6 @@ if TYPE_CHECKING:
 
     from tests.images import Image
 
-DEFINITION = next(text for path, text in files().items() if path.name == "imageplatforms.yaml")
-CRD = "imageplatforms.rightarch.dev"
 BOTH = ["linux/amd64", "linux/arm64"]
 PER_POD = 4
 
@@ -56,7 +50,7 @@ class World:
     def fact(self, reference: str) -> dict[str, Any] | None:
         """The object about an image, if there is one."""
         with self.plane.client() as client:
-            response = client.get(f"/apis/rightarch.dev/v1alpha1/imageplatforms/{name_of(('', reference))}")
+            response = client.get(f"{COLLECTION}/{name_of(('', reference))}")
         return response.json() if response.is_success else None
 
     def written(self, reference: str) -> dict[str, Any]:
@@ -88,31 +82,6 @@ def world(registry: RegistryServer, authority: CertificateAuthority) -> Iterator
         plane.kubectl("apply", "-f", "-", input=DEFINITION)
         plane.kubectl("wait", "--for=condition=Established", f"crd/{CRD}", "--timeout=20s")
         yield World(plane, registry, authority.certificate)
-
-
-def review(images: list[str], *, dry_run: bool = False) -> dict[str, Any]:
-    """An AdmissionReview of a pod with these images."""
-    containers = [{"name": f"c{index}", "image": image} for index, image in enumerate(images)]
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": containers}}
-    request = {
-        "uid": "u",
-        "kind": {"group": "", "version": "v1", "kind": "Pod"},
-        "operation": "CREATE",
-        "namespace": "default",
-        "dryRun": dry_run,
-        "object": pod,
-    }
-    return {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
-
-
-def admit(webhook: WebhookServer, *images: str, dry_run: bool = False) -> bool:
-    """Ask a replica about a pod with these images; whether it knew them all."""
-    body = orjson.dumps(review(list(images), dry_run=dry_run))
-    headers = {"content-type": "application/json"}
-    context = ssl.create_default_context(cafile=webhook.ca)
-    response = httpx.post(webhook.url, content=body, headers=headers, verify=context, trust_env=False, timeout=10)
-    patch = base64.b64decode(response.raise_for_status().json()["response"]["patch"])
-    return b'"Constrained"' in patch
 
 
 def settled(webhook: WebhookServer) -> None:
@@ -291,7 +260,7 @@ def test_the_last_use_is_written_once_a_day_by_any_replica(world: World) -> None
 
 def test_objects_that_rightarch_would_not_have_written_are_passed_over(world: World) -> None:
     """Counted, and told once: a name that does not fit is a forgery or a mistake."""
-    forged = manifest_of("docker.io/library/nginx:1", "sha256:" + "1" * 64, ["linux/amd64"], 0)
+    forged = object_of("docker.io/library/nginx:1", "sha256:" + "1" * 64, ["linux/amd64"], 0)
     forged["metadata"]["name"] = "f" * 40
     world.plane.apply(forged)
     with world.webhook() as webhook:
@@ -321,83 +290,12 @@ def test_without_the_definition_everything_else_works(world: World) -> None:
     assert world.written(reference)["spec"]["reference"] == reference
 
 
-def test_the_api_server_takes_the_definition_as_structural(world: World) -> None:
-    """And explains each field."""
-    conditions = yaml.safe_load(world.plane.kubectl("get", "crd", CRD, "-o", "yaml"))["status"]["conditions"]
-    states = {condition["type"]: condition["status"] for condition in conditions}
-    assert states["Established"] == states["NamesAccepted"] == "True"
-    assert "NonStructuralSchema" not in states
-    explained = wait_for(lambda: explanation(world, "imgp.status.lastUsed"))
-    assert "The day (UTC) of the last use that was written" in explained
-    assert "imageplatforms.rightarch.dev" in world.plane.kubectl(
-        "api-resources", "--categories=rightarch", "-o", "name"
-    )
-
-
-@pytest.mark.parametrize(
-    ("path", "value", "problem"),
-    [
-        (("metadata", "name"), "nginx", "the name is 40 hexadecimal digits"),
-        (("spec", "scope"), "Everybody", "Unsupported value"),
-        (("spec", "reference"), "nginx", "should match"),
-        (("status", "digest"), "sha256:123", "should match"),
-        (("status", "platforms"), ["amd64"], "should match"),
-        (("status", "platforms"), ["linux/amd64", "linux/amd64"], "Duplicate value"),
-        (("status", "lastUsed"), "yesterday", "lastUsed"),
-        (("status", "learnedAt"), "now", "learnedAt"),
-        (("status", "source"), "a b", "should match"),
-        (("spec", "reference"), "docker.io/library/nginx@sha256:" + "2" * 64, "another digest than the reference"),
-    ],
-)
-def test_the_api_server_refuses_what_is_wrong(world: World, path: tuple[str, str], value: object, problem: str) -> None:
-    """The definition says what an object may hold."""
-    wrong = manifest_of("docker.io/library/nginx:1", "sha256:" + "1" * 64, ["linux/amd64"], 0)
-    wrong[path[0]][path[1]] = value
-    with pytest.raises(KubectlError, match=problem):
-        world.plane.kubectl("create", "-f", "-", input=yaml.safe_dump(wrong))
-
-
-def test_an_object_never_comes_to_tell_of_another_image(world: World) -> None:
-    """Its spec is what its name is made from."""
-    right = manifest_of("docker.io/library/nginx:1", "sha256:" + "1" * 64, ["linux/amd64"], 0)
-    world.plane.apply(right)
-    right["spec"]["reference"] = "docker.io/library/nginx:2"
-    with pytest.raises(KubectlError, match="make another for another"):
-        world.plane.kubectl("replace", "-f", "-", input=yaml.safe_dump(right))
-
-
 def failing(world: World, reference: str) -> dict[str, Any] | None:
     """The object about an image, if it tells of a failure."""
     fact = world.fact(reference)
     return fact if fact and "lastFailure" in fact["status"] else None
 
 
-def explanation(world: World, field: str) -> str:
-    """What kubectl explains; nothing until the API server has published the schema."""
-    with contextlib.suppress(KubectlError):
-        return " ".join(world.plane.kubectl("explain", field).split())
-    return ""
-
-
 def learnt(world: World, reference: str, digest: str, platforms: list[str], hours_ago: float) -> None:
     """Another replica learnt of an image, some time ago."""
-    world.plane.apply(manifest_of(reference, digest, platforms, hours_ago))
-
-
-def manifest_of(reference: str, digest: str, platforms: list[str], hours_ago: float) -> dict[str, Any]:
-    """The object that another replica would have written."""
-    when = time.gmtime(time.time() - hours_ago * 3600)
-    return {
-        "apiVersion": "rightarch.dev/v1alpha1",
-        "kind": "ImagePlatforms",
-        "metadata": {"name": name_of(("", reference))},
-        "spec": {"scope": "Anonymous", "reference": reference},
-        "status": {
-            "digest": digest,
-            "platforms": platforms,
-            "indexed": len(platforms) != 1,
-            "source": "registry.example",
-            "learnedAt": time.strftime("%Y-%m-%dT%H:%M:%SZ", when),
-            "lastUsed": time.strftime("%Y-%m-%d", time.gmtime()),
-        },
-    }
+    world.plane.apply(object_of(reference, digest, platforms, hours_ago))

@@ -1,0 +1,35 @@
+"""Facts about images, as tests and benchmarks put them into a cluster."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from rightarch.facts.fact import name_of
+from tests.generate import files
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+CRD = "imageplatforms.rightarch.dev"
+COLLECTION = "/apis/rightarch.dev/v1alpha1/imageplatforms"
+DEFINITION = next(text for path, text in files().items() if path.name == "imageplatforms.yaml")
+
+
+def object_of(reference: str, digest: str, platforms: Sequence[str], hours_ago: float = 0) -> dict[str, Any]:
+    """The object that a replica would have written, having read an image some time ago."""
+    when = time.gmtime(time.time() - hours_ago * 3600)
+    return {
+        "apiVersion": "rightarch.dev/v1alpha1",
+        "kind": "ImagePlatforms",
+        "metadata": {"name": name_of(("", reference))},
+        "spec": {"scope": "Anonymous", "reference": reference},
+        "status": {
+            "digest": digest,
+            "platforms": list(platforms),
+            "indexed": len(platforms) != 1,
+            "source": "registry.example",
+            "learnedAt": time.strftime("%Y-%m-%dT%H:%M:%SZ", when),
+            "lastUsed": time.strftime("%Y-%m-%d", time.gmtime()),
+        },
+    }
