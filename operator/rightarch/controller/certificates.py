@@ -90,7 +90,6 @@ class Certificates:
         state, now = self._state(configuration, secret), datetime.now(UTC)
         step = decide(state, self._target.plan, now)
         if isinstance(step, Wait):
-            self._pace.rest()
             log.debug("certificates wait", extra=fields(why=step.why, seconds=step.seconds))
             return step.seconds
         self._pace.count()
@@ -187,16 +186,17 @@ class _Pace:
 
     def pause(self) -> float:
         """Seconds to wait before looking: none for the writes of a rotation, then more with each."""
+        self._forgive()
         if self._writes < UNHURRIED:
             return 0
         return min(LONGEST_PAUSE, 0.1 * 2.0 ** min(self._writes - UNHURRIED, 20))
 
     def count(self) -> None:
         """Count a write."""
+        self._forgive()
         self._writes, self._last = self._writes + 1, time.monotonic()
 
-    def rest(self) -> None:
-        """Take note that nothing needs to be written."""
+    def _forgive(self) -> None:
         if time.monotonic() > self._last + self._quiet:
             self._writes = 0
 
