@@ -30,6 +30,9 @@ CREDENTIALS_SECONDS: Final = 300
 """How long kopf uses a token: the kubelet renews those of service accounts well before they end."""
 
 DISCOVERY_SECONDS: Final = 1.0
+ERROR_BACKOFFS: Final = (1, 1, 2, 3, 3)
+"""Seconds between kopf's attempts at what the API server refuses or fails at; then it ends. Lost connections are not
+among that. Ten seconds are longer than an API server refuses what it will allow once it has read the roles."""
 
 _OPERATOR_LOGGER: Final = "kopf._core.reactor.running"
 
@@ -128,6 +131,7 @@ def _settings() -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
     settings.watching.chunk_size = 500
     settings.queueing.idle_timeout = 0.2  # a worker per object goes when it has nothing more to do
+    settings.networking.error_backoffs = ERROR_BACKOFFS
     settings.scanning.disabled = True  # the kinds are those of Kubernetes itself: none comes or goes
     settings.posting.enabled = False
     settings.persistence.diffbase_storage = _NoDiffBase()

@@ -1,0 +1,207 @@
+"""The controller on the real control plane: who leads, what is known before pods come, who is counted."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.controlplane import wait_for
+from tests.images import SAMPLES, attested, single
+from tests.support.controller import LEASE, NAMESPACE, ControllerServer
+from tests.support.world import World, cron_job, workload, world
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+LABEL = "rightarch.dev/decision"
+LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
+
+
+@pytest.fixture(scope="module")
+def made() -> Iterator[World]:
+    """A cluster of its own, for its API server is restarted."""
+    with world() as running:
+        yield running
+
+
+@pytest.fixture
+def controller(made: World) -> Iterator[ControllerServer]:
+    """A controller that leads, and lists every second."""
+    with ControllerServer(made.plane.kubeconfig, options=["--list-interval=1"]) as running:
+        wait_for(lambda: running.leads, seconds=30)
+        yield running
+
+
+def job_from(made: World, name: str) -> None:
+    """Start a run of a CronJob by hand."""
+    made.plane.kubectl("create", "job", f"{name}-by-hand", f"--from=cronjob/{name}", f"--namespace={NAMESPACE}")
+
+
+def decisions(made: World, app: str, count: int) -> list[str]:
+    """The Reasons that the pods of an app carry, once there are so many."""
+    pods = wait_for(lambda: found if len(found := made.pods(app)) >= count else None, seconds=30)
+    assert pods is not None
+    return [pod["metadata"]["labels"].get(LABEL) for pod in pods]
+
+
+def test_the_first_job_of_a_cron_job_needs_no_look_up(made: World, controller: ControllerServer) -> None:
+    """Its image was looked up when the CronJob appeared, by the controller: in admission it is known."""
+    reference = made.push("prefetch/report:1", single("linux/arm64", "report"))
+    before = made.lookups()
+    made.create(cron_job("report", reference))
+    made.known(controller, reference)
+    made.registry.forget()
+    job_from(made, "report")
+    assert decisions(made, "report", 1) == ["Constrained"]
+    assert made.lookups() == before
+    assert made.registry.requests() == []
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet"])
+def test_a_workload_that_is_scaled_later_needs_no_look_up(made: World, controller: ControllerServer, kind: str) -> None:
+    """Neither for its first pod nor for the others."""
+    name = f"later-{kind.lower()}"
+    reference = made.push(f"prefetch/{name}:1", attested("linux/amd64", "linux/arm64", salt=name))
+    before = made.lookups()
+    made.create(workload(kind, name, reference, replicas=0, **({"serviceName": name} if kind == "StatefulSet" else {})))
+    made.known(controller, reference)
+    made.registry.forget()
+    made.plane.kubectl("scale", kind.lower(), name, "--replicas=3", f"--namespace={NAMESPACE}")
+    assert decisions(made, name, 3) == ["Constrained"] * 3
+    assert made.lookups() == before
+    assert made.registry.requests() == []
+
+
+def test_the_next_image_of_a_workload_is_looked_up_too(made: World, controller: ControllerServer) -> None:
+    """As soon as the template changes."""
+    first = made.push("prefetch/rolling:1", single("linux/amd64", "rolling-1"))
+    second = made.push("prefetch/rolling:2", single("linux/arm64", "rolling-2"))
+    made.create(workload("Deployment", "rolling", first, replicas=0))
+    made.known(controller, first)
+    made.plane.kubectl("set", "image", "deployment/rolling", f"c={second}", f"--namespace={NAMESPACE}")
+    made.known(controller, second)
+
+
+def test_a_registry_that_is_away_is_asked_again(made: World, controller: ControllerServer) -> None:
+    """With growing pauses, until it is back."""
+    reference = made.push("prefetch/patience:1", single("linux/amd64", "patience"))
+    made.registry.process.kill()
+    made.create(workload("Deployment", "patience", reference, replicas=0))
+    again = 'rightarch_queue_attempts_total{outcome="again"}'
+    wait_for(lambda: controller.metrics()[again] >= 1, seconds=20)
+    made.registry.process.start()
+    made.registry.process.wait_ready()
+    made.known(controller, reference)
+
+
+def test_an_image_that_is_pushed_later_is_found_by_the_next_list(made: World, controller: ControllerServer) -> None:
+    """What is not there is no reason to ask again at once; the lists do."""
+    reference = f"{made.registry.host}/prefetch/tomorrow:1"
+    made.create(workload("Deployment", "tomorrow", reference, replicas=0))
+    time.sleep(1)
+    made.push("prefetch/tomorrow:1", SAMPLES["samples/amd64-only:1.0"])
+    made.known(controller, reference)
+
+
+def test_unseen_and_misplaced_pods_are_counted(made: World, controller: ControllerServer) -> None:
+    """A pod that names its node passes no webhook: it counts as unseen, and as misplaced where its image won't run."""
+
+    def counts() -> tuple[float, float]:
+        metrics = controller.metrics()
+        return metrics.get("rightarch_unseen_pods", -1), metrics.get("rightarch_misplaced_pods", -1)
+
+    wait_for(lambda: counts() == (0, 0))
+    for number, (node, sample) in enumerate(
+        [("node-amd64", "amd64-only"), ("node-arm64", "amd64-only"), ("node-arm64", "multi-arch")]
+    ):
+        containers = [{"name": "c", "image": made.image(sample)}]
+        spec: dict[str, Any] = {"nodeName": node, "containers": containers}
+        metadata = {"name": f"placed-{number}", "namespace": NAMESPACE}
+        made.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+    wait_for(lambda: counts() == (3, 1), seconds=20)
+    made.plane.kubectl("delete", "pod", "placed-0", "placed-1", "placed-2", "--now", f"--namespace={NAMESPACE}")
+    wait_for(lambda: counts() == (0, 0), seconds=20)
+
+
+def test_one_replica_works_and_the_other_takes_over(made: World) -> None:
+    """Both are ready. Killed, the leader is replaced when its Lease ends; told to end, within seconds."""
+    with ExitStack() as stack:
+        pair = [stack.enter_context(ControllerServer(made.plane.kubeconfig, name=name)) for name in "ab"]
+        wait_for(lambda: any(each.leads for each in pair), seconds=30)
+        leader, other = sorted(pair, key=lambda each: not each.leads)
+        assert [leader.leads, other.leads] == [True, False]
+        leader.process.kill()
+        wait_for(lambda: other.leads, seconds=25)
+        reference = made.push("prefetch/handover:1", single("linux/amd64", "handover"))
+        made.create(workload("Deployment", "handover", reference, replicas=0))
+        made.known(other, reference)
+        leader.process.start()
+        leader.process.wait_ready()
+        assert not leader.leads
+        begun = time.monotonic()
+        other.process.stop()
+        assert other.process.exit_status == 0
+        wait_for(lambda: leader.leads, seconds=10)
+        assert time.monotonic() - begun < 10  # less than the Lease lasts
+
+
+def test_a_replica_that_loses_the_lease_ends(made: World, controller: ControllerServer) -> None:
+    """At once, with a message, for it can't be sure to be the only one."""
+    lease = made.client.get(f"{LEASES}/{LEASE}").json()
+    lease["spec"] |= {"holderIdentity": "somebody-else", "leaseDurationSeconds": 1}
+    while made.client.put(f"{LEASES}/{LEASE}", json=lease).status_code == 409:  # it was renewed meanwhile
+        lease["metadata"]["resourceVersion"] = made.client.get(f"{LEASES}/{LEASE}").json()["metadata"][
+            "resourceVersion"
+        ]
+    begun = time.monotonic()
+    wait_for(lambda: not controller.process.running, seconds=15)
+    assert time.monotonic() - begun < 6
+    assert controller.process.exit_status == 1
+    assert "the Lease default/rightarch-controller" in controller.process.tail(1)
+
+
+def test_a_restart_of_the_api_server_is_survived(made: World, controller: ControllerServer) -> None:
+    """The same leader goes on, and sees what is new."""
+    made.plane.restart("kube-apiserver")
+    reference = made.push("prefetch/restart:1", single("linux/amd64", "restart"))
+    wait_for(lambda: made.client.get("/readyz").is_success, seconds=30)
+    made.create(workload("Deployment", "restart", reference, replicas=0))
+    made.known(controller, reference)
+    assert controller.leads
+
+
+def test_without_the_right_to_watch_it_ends_with_a_clear_message(made: World, tmp_path: Path) -> None:
+    """Kopf gives up on 403, and so does the process: whoever restarts it sees why."""
+    kubeconfig = account(made, tmp_path)
+    with ControllerServer(kubeconfig) as blind:
+        wait_for(lambda: not blind.process.running, seconds=30)
+        assert blind.process.exit_status == 1
+        assert "the watches of workloads ended" in blind.process.tail(1)
+        assert "forbidden" in blind.process.tail(1)
+
+
+def account(made: World, folder: Path) -> Path:
+    """A kubeconfig of an account that may have the Lease, and nothing else."""
+    run = made.plane.kubectl
+    run("-n", NAMESPACE, "create", "serviceaccount", "blind")
+    run("-n", NAMESPACE, "create", "role", "blind", "--verb=*", "--resource=leases.coordination.k8s.io")
+    run("-n", NAMESPACE, "create", "rolebinding", "blind", "--role=blind", f"--serviceaccount={NAMESPACE}:blind")
+    token = run("-n", NAMESPACE, "create", "token", "blind").strip()
+    authority = base64.b64encode(made.plane.ca.read_bytes()).decode()
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "c", "cluster": {"server": made.plane.server, "certificate-authority-data": authority}}],
+        "users": [{"name": "u", "user": {"token": token}}],
+        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+        "current-context": "x",
+    }
+    path = folder / "kubeconfig"
+    path.write_text(json.dumps(config))
+    return path
