@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
@@ -15,6 +15,8 @@ from .webhook import COMMAND
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from .webhook import WebhookServer
 
 NAMESPACE = "default"
 LEASE = "rightarch-controller"
@@ -92,3 +94,19 @@ class ControllerServer:
         text = httpx.get(f"{self.health}/metrics", trust_env=False).raise_for_status().text
         lines = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
         return {name: float(value) for name, _, value in lines}
+
+
+def workloads_configuration(webhook: WebhookServer) -> dict[str, Any]:
+    """The MutatingWebhookConfiguration that has a webhook decide on the templates of DaemonSets."""
+    item = webhook.configuration(name="rightarch-workloads")
+    (entry,) = item["webhooks"]
+    url = f"https://127.0.0.1:{webhook.port}/mutate/workloads"
+    rule = {"apiGroups": ["apps"], "apiVersions": ["v1"], "resources": ["daemonsets"], "scope": "*"}
+    condition = "request.operation == 'CREATE' || object.spec.template != oldObject.spec.template"
+    changes = {
+        "name": "workloads.rightarch.dev",
+        "clientConfig": entry["clientConfig"] | {"url": url},
+        "rules": [{"operations": ["CREATE", "UPDATE"], **rule}],
+        "matchConditions": [{"name": "template-is-new", "expression": condition}],
+    }
+    return {**item, "webhooks": [entry | changes]}
