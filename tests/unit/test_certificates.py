@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -67,6 +68,14 @@ def test_openssl_accepts_the_certificate_under_its_authority_and_under_no_other(
     shake_hands(now, now.authority)
     with pytest.raises(ssl.SSLCertVerificationError, match=r"unable to get local issuer|self-signed"):
         shake_hands(now, FRESH.authority)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is no file in memory")
+def test_a_certificate_is_served_where_nothing_can_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A read-only root without a temporary folder will do; no key is on a disk."""
+    monkeypatch.setattr("tempfile.tempdir", "/does/not/exist")
+    now = issue(PLAN, datetime.now(UTC))
+    shake_hands(now, now.authority)
 
 
 def test_the_authority_signs_once_and_its_key_is_nowhere() -> None:
