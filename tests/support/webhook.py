@@ -22,20 +22,21 @@ COMMAND = Path(sys.executable).with_name("rightarch")
 
 
 def configuration(
-    url: str, ca: Path, *, name: str = NAME, excluded: Sequence[str] = ("kube-system",), timeout: int = 5
+    url: str, ca: Path | None, *, name: str = NAME, excluded: Sequence[str] = ("kube-system",), timeout: int = 5
 ) -> dict[str, Any]:
     """The MutatingWebhookConfiguration that registers Rightarch.
 
     Args:
         url: where the API server sends reviews, https://127.0.0.1:PORT/mutate/pods.
-        ca: the certificate of the authority that signed the webhook's own.
+        ca: the certificate of the authority that signed the webhook's own; None for no bundle.
         name: of the object.
         excluded: namespaces whose pods are never sent.
         timeout: seconds that the API server waits.
     """
     webhook = {
         "name": "pods.rightarch.dev",
-        "clientConfig": {"url": url, "caBundle": base64.b64encode(ca.read_bytes()).decode()},
+        "clientConfig": {"url": url}
+        | ({"caBundle": base64.b64encode(ca.read_bytes()).decode()} if ca is not None else {}),
         "rules": [
             {"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "scope": "*"}
         ],
