@@ -112,9 +112,12 @@ class Watching:
         kopf.on.login(registry=registry, errors=kopf.ErrorsMode.PERMANENT)(self._login)
         for kind in KINDS:
             kopf.on.event(kind.group, kind.version, kind.plural, registry=registry)(partial(self._seen, kind))
-        await kopf.operator(
-            registry=registry, settings=_settings(), standalone=True, clusterwide=True, stop_flag=self._stop
-        )
+        try:
+            await kopf.operator(
+                registry=registry, settings=_settings(), standalone=True, clusterwide=True, stop_flag=self._stop
+            )
+        finally:
+            self._stop.set()  # or the thread in which kopf waits for the flag would keep this loop from its end
 
     async def _login(self, **_: object) -> kopf.ConnectionInfo:
         asked = asyncio.run_coroutine_threadsafe(self._cluster.access(), self._loop)
