@@ -8,7 +8,8 @@ import pytest
 
 from tests.controlplane import ControlPlane, fake_node
 
-from .installation import Release
+from .audit import Audit
+from .installation import NAMESPACE, Release
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,9 +17,15 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def control_plane() -> Iterator[ControlPlane]:
+def audit(tmp_path_factory: pytest.TempPathFactory) -> Audit:
+    """Where the API server writes down what Rightarch's accounts ask of it."""
+    return Audit(tmp_path_factory.mktemp("audit"), NAMESPACE)
+
+
+@pytest.fixture(scope="session")
+def control_plane(audit: Audit) -> Iterator[ControlPlane]:
     """A running control plane with KWOK, shared: what a test makes there has names of its own."""
-    with ControlPlane() as running:
+    with ControlPlane(api_server_flags=audit.flags) as running:
         running.apply(*(fake_node(f"{architecture}-node", architecture) for architecture in ("amd64", "arm64")))
         yield running
 

@@ -1,0 +1,79 @@
+"""What the processes do with their rights: all that they were given, and nothing that they were not."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from tests.controlplane import wait_for
+from tests.images import SAMPLES, RegistryServer, push_samples
+
+from .installation import Installation
+from .test_rights import AT_HOME, EVERYWHERE, REGISTRATION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tests.controlplane import ControlPlane
+
+    from .audit import Audit
+
+    Object = dict[str, Any]
+
+DAY = 1.0
+"""Seconds that count as a day: for as long, the use of an image is not written down again."""
+RARE = {("rightarch-controller", "patch imageplatforms.rightarch.dev")}
+"""What takes longer than a test: the controller changes a fact when a tag that it looked up ahead of pods has moved."""
+
+
+def pod(image: str) -> Object:
+    """A pod with this image."""
+    spec = {"containers": [{"name": "main", "image": image}]}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"generateName": "use-"}, "spec": spec}
+
+
+def daemon_set(name: str, image: str) -> Object:
+    """A DaemonSet with this image."""
+    labels = {"app": name}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "main", "image": image}]}}
+    spec = {"selector": {"matchLabels": labels}, "template": template}
+    return {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": name}, "spec": spec}
+
+
+def granted() -> set[tuple[str, str]]:
+    """Account, verb and resource of every right that is expected of the chart."""
+    return {
+        (f"rightarch-{component}", f"{verb} {right.split()[0]}")
+        for component in ("webhook", "controller")
+        for right in _expected(component)
+        for verb in right.partition("] ")[2].split()
+    }
+
+
+def _expected(component: str) -> Iterable[str]:
+    return EVERYWHERE[component] | AT_HOME[component] | ({REGISTRATION} if component == "controller" else set())
+
+
+def test_every_right_is_used_and_nothing_else_is_asked_for(control_plane: ControlPlane, audit: Audit) -> None:
+    """An ordinary day: pods come, an image is pushed late and replaced later, older workloads are there."""
+    mark = audit.mark()
+    with RegistryServer() as registry:
+        images = push_samples(registry)
+        late = f"{registry.host}/samples/late:1.0"
+        control_plane.apply(daemon_set("older", images["samples/amd64-only:1.0"]))
+        options = [f"--facts-day={DAY}"]
+        quickly = ["--list-interval=1"]
+        with Installation(control_plane, webhook_options=options, controller_options=quickly):
+            control_plane.apply(daemon_set("use", late), pod(images["samples/multi-arch:1.0"]))
+            registry.push("samples/late", "1.0", SAMPLES["samples/amd64-only:1.0"])
+
+            def used() -> set[tuple[str, str]]:
+                control_plane.apply(pod(images["samples/multi-arch:1.0"]))
+                time.sleep(DAY)
+                return {(request.account, request.right) for request in audit.since(mark)}
+
+            wait_for(lambda: used() >= granted() - RARE, seconds=60)
+        control_plane.kubectl("delete", "daemonset", "older", "use")
+    requests = list(audit.since(mark))
+    assert [request for request in requests if request.status == 403] == []
+    assert {(request.account, request.right) for request in requests} | RARE == granted()
