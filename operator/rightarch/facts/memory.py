@@ -20,7 +20,9 @@ LONG_AGO: Final = 10 * 365 * 86400.0
 """The age of what was learnt at no time that can be believed."""
 _SKEW: Final = 300.0
 """Seconds by which clocks may differ."""
-_MAX_UNTRUSTED: Final = 1000
+_MAX_UNTRUSTED: Final = 50_000
+_MAX_TOLD: Final = 10
+"""Objects of which the log tells: after a step back to this version there may be thousands of a newer one's."""
 
 log = logging.getLogger(__name__)
 
@@ -119,4 +121,5 @@ class Memory:
             self._forget(thing.key)
         if thing.name not in self._untrusted and len(self._untrusted) < _MAX_UNTRUSTED:
             self._untrusted.add(thing.name)
-            log.warning("passed over an ImagePlatforms", extra=fields(name=thing.name, problem=str(thing)))
+            level = logging.WARNING if len(self._untrusted) <= _MAX_TOLD else logging.DEBUG
+            log.log(level, "passed over an ImagePlatforms", extra=fields(name=thing.name, problem=str(thing)))
