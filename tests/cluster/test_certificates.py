@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from tests.controlplane import ControlPlane
 
-LIFETIME = 20
+LIFETIME = 30
 LOCAL = Plan(("127.0.0.1",), timedelta(days=90))
 LOADED = 'rightarch_certificate_reloads_total{outcome="Loaded"}'
 REFUSED = 'rightarch_certificate_reloads_total{outcome="Refused"}'

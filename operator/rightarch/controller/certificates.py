@@ -6,6 +6,7 @@ import binascii
 import logging
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, NoReturn
@@ -51,17 +52,22 @@ class Target:
 class Certificates:
     """Takes one step of a rotation at a time. What it remembers between two of them may be lost without harm.
 
+    Args:
+        cluster: whose Secret and configuration.
+        target: which.
+        watch_failed: called when the watch of either breaks off, to count that.
+
     Attributes:
         steps: how many writes were done, by kind: Issue, Hold and Trust.
         failures: how many steps failed.
         expires: when the certificate that is served ends to be valid, as far as known.
     """
 
-    def __init__(self, cluster: Cluster, target: Target) -> None:
+    def __init__(self, cluster: Cluster, target: Target, watch_failed: Callable[[], None] = lambda: None) -> None:
         self.steps: Counter[str] = Counter(Issue=0, Hold=0, Trust=0)
         self.failures = 0
         self.expires: datetime | None = None
-        self._cluster, self._target = cluster, target
+        self._cluster, self._target, self._watch_failed = cluster, target, watch_failed
         self._configuration = f"{CONFIGURATIONS}/{target.configuration}"
         self._secret = f"{target.secrets}/{target.secret}"
         self._trusted: tuple[str, datetime] | None = None
@@ -71,8 +77,8 @@ class Certificates:
         """Keep Secret and bundles as they should be, for ever: at each change of them, and when a step is due."""
         bell, target = Bell(), self._target
         async with asyncio.TaskGroup() as group:
-            group.create_task(follow(self._cluster, target.secrets, bell, self._failed, target.secret))
-            group.create_task(follow(self._cluster, CONFIGURATIONS, bell, self._failed, target.configuration))
+            group.create_task(follow(self._cluster, target.secrets, bell, self._watch_failed, target.secret))
+            group.create_task(follow(self._cluster, CONFIGURATIONS, bell, self._watch_failed, target.configuration))
             await bell.heed(self.step, self._failed, "keep the webhook's certificate")
 
     async def step(self) -> float:

@@ -106,7 +106,7 @@ def _certificates(settings: ControllerSettings, cluster: Cluster, metrics: Proce
     lifetime = timedelta(seconds=settings.certificate_lifetime)
     plan = Plan.of(settings.service_name, settings.namespace, host, lifetime)
     target = Target(settings.namespace, settings.certificate_secret, settings.webhook_configuration, plan)
-    certificates = Certificates(cluster, target)
+    certificates = Certificates(cluster, target, metrics.watch_failed)
     certificates.expose(metrics)
     yield certificates.keep
 
