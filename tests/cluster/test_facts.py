@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
 from rightarch.facts.fact import name_of
 from tests.controlplane import CertificateAuthority, ControlPlane, wait_for
@@ -288,6 +289,33 @@ def test_without_the_definition_everything_else_works(world: World) -> None:
         world.plane.kubectl("apply", "-f", "-", input=DEFINITION)
         wait_for(lambda: webhook.metrics()["rightarch_image_facts_listed"] == 1, 30)
     assert world.written(reference)["spec"]["reference"] == reference
+
+
+def test_without_the_right_to_it_everything_else_works(world: World, tmp_path: Path) -> None:
+    """An account that may follow the Nodes and nothing else: ready at once, one warning for each thing refused."""
+    reference = world.push("app/denied:1", single("linux/amd64", "denied"))
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(yaml.safe_dump(limited(world.plane)))
+    begun = time.monotonic()
+    with WebhookServer(kubeconfig, registry_ca=world.ca) as webhook:
+        assert time.monotonic() < begun + 15
+        assert admit(webhook, reference)
+        wait_for(lambda: webhook.metrics().get('rightarch_image_facts_write_failures_total{status="403"}', 0) >= 1)
+        log = webhook.log()
+        assert log.count("lost sight of a collection") == log.count("could not write an ImagePlatforms") == 1
+    assert world.fact(reference) is None
+
+
+def limited(plane: ControlPlane) -> dict[str, Any]:
+    """A kubeconfig of an account that may list and watch Nodes."""
+    plane.kubectl("create", "serviceaccount", "limited")
+    plane.kubectl("create", "clusterrole", "limited", "--verb=list,watch", "--resource=nodes")
+    plane.kubectl(
+        "create", "clusterrolebinding", "limited", "--clusterrole=limited", "--serviceaccount=default:limited"
+    )
+    config: dict[str, Any] = yaml.safe_load(plane.kubeconfig.read_text())
+    config["users"][0]["user"] = {"token": plane.kubectl("create", "token", "limited").strip()}
+    return config
 
 
 def failing(world: World, reference: str) -> dict[str, Any] | None:
