@@ -74,7 +74,8 @@ class Watching:
             self._stop.set()
             raise
         except Exception as error:
-            raise WatchesEnded(f"the watches of workloads ended: {str(error) or type(error).__name__}") from error
+            why = getattr(error, "message", None) or str(error) or type(error).__name__  # kopf's have the API's own
+            raise WatchesEnded(f"the watches of workloads ended: {why}") from error
         raise WatchesEnded("the watches of workloads ended without a reason")
 
     async def _served(self) -> None:
@@ -108,6 +109,7 @@ class Watching:
 
     async def _operator(self) -> None:
         logging.getLogger(_OPERATOR_LOGGER).setLevel(logging.ERROR)  # it warns that signals are not its own here
+        asyncio.get_running_loop().set_exception_handler(_passed_over)
         registry = kopf.OperatorRegistry()
         kopf.on.login(registry=registry, errors=kopf.ErrorsMode.PERMANENT)(self._login)
         for kind in KINDS:
@@ -128,6 +130,11 @@ class Watching:
         workload = None if event["type"] == "DELETED" else Workload.of(kind, thing)
         with suppress(RuntimeError):  # the other loop has ended, and with it who would care
             self._loop.call_soon_threadsafe(self._take, Key.of(kind, thing), workload)
+
+
+def _passed_over(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Say little of what kopf leaves unread: of four watches that fail, it raises the error of one."""
+    log.debug("kopf left something unread", extra=fields(problem=context.get("message")))
 
 
 def _settings() -> kopf.OperatorSettings:
