@@ -1,0 +1,17 @@
+"""Exit statuses: alike in all commands."""
+
+from typing import Final, NoReturn
+
+import typer
+
+from rightarch.errors import RightarchError, SettingsError
+
+FAILURE: Final = 1
+USAGE: Final = 2
+
+
+def fail(error: RightarchError) -> NoReturn:
+    """Say what is wrong, one line a problem, and exit."""
+    for line in str(error).splitlines():
+        typer.echo(f"rightarch: {line}", err=True)
+    raise typer.Exit(USAGE if isinstance(error, SettingsError) else FAILURE)
