@@ -14,8 +14,8 @@ FROM python:${PYTHON}
 # What installs software has no use here, unless for an intruder.
 RUN pip uninstall --yes pip && rm -r /usr/local/lib/python3*/ensurepip
 COPY --from=build /opt/rightarch /opt/rightarch
-# HOME, since the number below has no entry in /etc/passwd; the rest, since nothing is written to disk.
-ENV PATH=/opt/rightarch/bin:$PATH HOME=/ PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+# HOME and USER, since the number below has no entry in /etc/passwd, where libraries would look for them.
+ENV PATH=/opt/rightarch/bin:$PATH HOME=/ USER=rightarch PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 LABEL org.opencontainers.image.title="Rightarch" \
       org.opencontainers.image.description="Pods land only on nodes whose architecture all of their images support." \
       org.opencontainers.image.source="https://github.com/rightarch/rightarch" \
