@@ -1,0 +1,176 @@
+"""The controller's own parts without a cluster: lists against watches, the Lease's rules, what counts as misplaced."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from rightarch.controller.census import is_misplaced
+from rightarch.controller.election import Seen
+from rightarch.controller.lists import Lists, WatchesBlind
+from rightarch.controller.workloads import DAEMON_SET, KINDS, Key, Workload, Workloads
+from rightarch.platforms import ImagePlatforms, Platform
+from rightarch.template import Standing
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from rightarch.cluster import Cluster
+
+DEPLOYMENT = KINDS[0]
+BOTH = ImagePlatforms("sha256:0", (Platform("linux", "amd64"), Platform("linux", "arm64")), indexed=True)
+ARM64 = ImagePlatforms("sha256:1", (Platform("linux", "arm64"),), indexed=False)
+
+
+def deployment(name: str, *images: str) -> dict[str, Any]:
+    """A Deployment with a container per image."""
+    containers = [{"name": f"c{number}", "image": image} for number, image in enumerate(images)]
+    return {
+        "metadata": {"name": name, "namespace": "shop"},
+        "spec": {"template": {"spec": {"containers": containers}}},
+    }
+
+
+def key(name: str) -> Key:
+    """The key of a Deployment."""
+    return Key("Deployment", "shop", name)
+
+
+class Pages:
+    """An API server as far as lists need one: a real one can't be made to hide changes from its watches.
+
+    Attributes:
+        objects: the Deployments that there are.
+        meanwhile: called after the first page was read.
+    """
+
+    def __init__(self, *objects: dict[str, Any]) -> None:
+        self.objects = list(objects)
+        self.meanwhile: Callable[[], None] = lambda: None
+
+    async def pages(self, path: str) -> AsyncIterator[tuple[list[dict[str, Any]], str]]:
+        """Read a collection in pages of one object."""
+        if path == DEPLOYMENT.path:
+            for each in list(self.objects):
+                yield [each], "7"
+                self.meanwhile()
+
+
+class Followed:
+    """Workloads with the lists that are compared with them."""
+
+    def __init__(self, pages: Pages) -> None:
+        self.workloads = Workloads()
+        self.lists = Lists(cast("Cluster", pages), self.workloads, self.take)
+
+    def take(self, name: Key, workload: Workload | None) -> None:
+        """Take what a list found."""
+        if workload is None:
+            self.workloads.remove(name)
+        else:
+            self.workloads.put(name, workload)
+
+    def tell(self, thing: dict[str, Any]) -> None:
+        """Take what a watch told."""
+        name = Key.of(DEPLOYMENT, thing)
+        self.lists.told(name)
+        self.take(name, Workload.of(DEPLOYMENT, thing))
+
+
+async def test_a_list_heals_what_the_watch_missed() -> None:
+    """What is new, what has changed, and what is gone."""
+    pages = Pages(deployment("new", "a"), deployment("changed", "b2"))
+    followed = Followed(pages)
+    for thing in (deployment("changed", "b1"), deployment("gone", "c")):
+        followed.tell(thing)
+    await followed.lists.take()
+    assert followed.workloads.keys(DEPLOYMENT) == {key("new"), key("changed")}
+    assert set(followed.workloads.images) == {"a", "b2"}
+    assert followed.lists.missed == 3
+
+
+async def test_watches_that_never_tell_what_a_list_found_are_blind() -> None:
+    """The next list says so; what was told meanwhile is forgiven."""
+    followed = Followed(Pages(deployment("one", "a"), deployment("two", "b")))
+    await followed.lists.take()
+    followed.tell(deployment("one", "a"))
+    with pytest.raises(WatchesBlind, match="Deployment shop/two"):
+        await followed.lists.take()
+    followed.tell(deployment("two", "b"))
+    await followed.lists.take()
+    assert followed.lists.missed == 2
+
+
+async def test_what_is_told_during_a_list_is_newer_than_the_list() -> None:
+    """A later page may show an object as it was when the list began."""
+    pages = Pages(deployment("first", "a"), deployment("second", "old"))
+    followed = Followed(pages)
+    followed.tell(deployment("first", "a"))
+    followed.tell(deployment("second", "old"))
+    pages.meanwhile = lambda: followed.tell(deployment("second", "new"))
+    await followed.lists.take()
+    assert set(followed.workloads.images) == {"a", "new"}
+    assert followed.lists.missed == 0
+
+
+def test_an_image_is_there_as_long_as_a_workload_has_it() -> None:
+    """They share images, and each keeps only names."""
+    workloads = Workloads()
+    assert workloads.put(key("a"), Workload(("x", "y")))
+    assert workloads.put(key("b"), Workload(("y",)))
+    assert not workloads.put(key("b"), Workload(("y",)))
+    workloads.remove(key("a"))
+    assert (set(workloads.images), workloads.refers("x"), workloads.refers("y")) == ({"y"}, False, True)
+    assert workloads.put(key("b"), Workload(("z",)))
+    workloads.remove(key("b"))
+    workloads.remove(key("b"))
+    assert (set(workloads.images), len(workloads)) == (set(), 0)
+
+
+def test_templates_are_where_each_kind_has_them() -> None:
+    """A CronJob's is two levels down; an object without one has no images."""
+    pod = {"spec": {"initContainers": [{"image": "init"}], "containers": [{"image": "app"}, {"image": "app"}]}}
+    wrapped = {"spec": {"template": pod}}
+    by_name = {kind.name: kind for kind in KINDS}
+    cron_job = {"metadata": {}, "spec": {"jobTemplate": wrapped}}
+    assert Workload.of(by_name["CronJob"], cron_job) == Workload(("init", "app"))
+    assert Workload.of(by_name["StatefulSet"], {"metadata": {}, **wrapped}) == Workload(("init", "app"))
+    assert Workload.of(DAEMON_SET, {"metadata": {}, **wrapped}) == Workload(("init", "app"), Standing.UNSEEN)
+    assert Workload.of(by_name["CronJob"], {"metadata": {}, "spec": {}}) == Workload(())
+
+
+@pytest.mark.parametrize(
+    ("spec", "now", "held"),
+    [
+        ({"holderIdentity": "other", "leaseDurationSeconds": 15}, 14.9, True),
+        ({"holderIdentity": "other", "leaseDurationSeconds": 15}, 15.0, False),
+        ({"holderIdentity": "other"}, 14.9, True),
+        ({"holderIdentity": "other", "leaseDurationSeconds": 60}, 59.0, True),
+        ({"holderIdentity": "me", "leaseDurationSeconds": 15}, 1.0, False),
+        ({"holderIdentity": "", "leaseDurationSeconds": 1}, 0.0, False),
+        ({}, 0.0, False),
+        (None, 0.0, False),
+    ],
+)
+def test_who_holds_the_lease(spec: dict[str, Any] | None, now: float, held: bool) -> None:
+    """Somebody else does until it was seen unchanged for as long as it lasts; one given back is nobody's."""
+    assert Seen({"spec": spec}, 0.0).held_by_other("me", now) is held
+
+
+@pytest.mark.parametrize(
+    ("platform", "images", "misplaced"),
+    [
+        (("linux", "arm64"), [ARM64], False),
+        (("linux", "amd64"), [ARM64], True),
+        (("linux", "amd64"), [BOTH, ARM64], True),
+        (("linux", "amd64"), [BOTH], False),
+        (("windows", "amd64"), [BOTH], True),
+        (("linux", "amd64"), [], False),
+    ],
+)
+def test_misplaced_is_where_a_known_image_does_not_run(
+    platform: tuple[str, str], images: list[ImagePlatforms], misplaced: bool
+) -> None:
+    """What is not known proves nothing."""
+    assert is_misplaced(platform, images) is misplaced
