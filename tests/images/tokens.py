@@ -46,6 +46,7 @@ class TokenServer:
         field: the field that holds the token: ``token`` or ``access_token``.
 
     Attributes:
+        identities: users by identity token, which is exchanged by POST.
         requests: the users that asked, in order; "" for nobody.
     """
 
@@ -63,6 +64,7 @@ class TokenServer:
         self.lifetime = lifetime
         self.field = field
         self.requests: list[str] = []
+        self.identities: dict[str, str] = {}
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(*authority.issue("tokens"))
@@ -113,11 +115,20 @@ class TokenServer:
 
     def answer(self, query: str, authorization: str | None) -> tuple[int, dict[str, Any]]:
         """Status and body for a request."""
-        user = self._user(authorization)
+        return self._given(self._user(authorization), parse_qs(query).get("scope", []))
+
+    def exchange(self, form: str) -> tuple[int, dict[str, Any]]:
+        """Status and body for a request by OAuth 2, with an identity token."""
+        fields = parse_qs(form)
+        granted = fields.get("grant_type") == ["refresh_token"]
+        user = self.identities.get(fields.get("refresh_token", [""])[0]) if granted else None
+        return self._given(user, fields.get("scope", [""])[0].split())
+
+    def _given(self, user: str | None, scopes: list[str]) -> tuple[int, dict[str, Any]]:
         if user is None:
             return 401, {"errors": [{"code": "UNAUTHORIZED", "message": "wrong name or password"}]}
         self.requests.append(user)
-        token = self.token(user, parse_qs(query).get("scope", []))
+        token = self.token(user, scopes)
         life = {} if self.lifetime is None else {"expires_in": self.lifetime}
         return 200, {self.field: token} | life
 
@@ -150,7 +161,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer a request for a token."""
-        status, content = self.tokens.answer(urlsplit(self.path).query, self.headers.get("Authorization"))
+        self._answer(*self.tokens.answer(urlsplit(self.path).query, self.headers.get("Authorization")))
+
+    def do_POST(self) -> None:
+        """Answer a request for a token by OAuth 2."""
+        form = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        self._answer(*self.tokens.exchange(form))
+
+    def _answer(self, status: int, content: dict[str, Any]) -> None:
         body = json.dumps(content).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")

@@ -16,7 +16,7 @@ from rightarch.reasons import Reason
 from rightarch.reference import Reference
 from rightarch.registry.authorization import Authorizer
 from rightarch.registry.client import Client
-from rightarch.registry.keychain import Credential
+from rightarch.registry.keychain import IDENTITY, Credential
 from rightarch.registry.options import RegistryOptions
 from tests.images import Entry, index, single
 
@@ -44,7 +44,7 @@ class World:
         try:
             request = next(flow)
             while True:
-                sent = httpx.Request(request.method, request.url, headers=request.headers)
+                sent = httpx.Request(request.method, request.url, headers=request.headers, content=request.read())
                 self.asked.append(sent)
                 request = flow.send(self.answer(sent))
         except StopIteration as stop:
@@ -180,6 +180,30 @@ def test_a_token_that_is_refused_is_replaced_once() -> None:
     world.asked.clear()
     assert send(authorizer, world).status_code == 200
     assert [request.headers.get("authorization") for request in world.asked] == ["Bearer old", None, "Bearer new"]
+
+
+def test_an_identity_token_is_posted() -> None:
+    """It goes to the token service as a refresh token, in the body of a POST, and to nobody else."""
+    world = World(registry)
+    world.drive(Authorizer(RegistryOptions()).send(httpx.Request("GET", URL), APP, Credential(IDENTITY, "i&d")))
+    asked = world.asked[1]
+    assert (asked.method, str(asked.url)) == ("POST", REALM)
+    assert asked.headers["content-type"] == "application/x-www-form-urlencoded"
+    assert dict(httpx.QueryParams(asked.content.decode())) == {
+        "grant_type": "refresh_token",
+        "client_id": "rightarch",
+        "refresh_token": "i&d",
+        "service": "s",
+        "scope": "repository:team/app:pull",
+    }
+    assert [each.headers.get("authorization") for each in world.asked] == [None, None, "Bearer t1"]
+
+
+def test_an_identity_token_is_no_password() -> None:
+    """A registry that takes names and passwords is not given one: it would see a secret that is not for it."""
+    world = World(lambda request: httpx.Response(401, headers={"www-authenticate": "Basic"}, request=request))
+    world.drive(Authorizer(RegistryOptions()).send(httpx.Request("GET", URL), APP, Credential(IDENTITY, "secret")))
+    assert [each.headers.get("authorization") for each in world.asked] == [None]
 
 
 def test_denied_is_an_answer() -> None:

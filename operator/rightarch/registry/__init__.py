@@ -13,7 +13,14 @@ where the connection is made. One noun a module, each importing only those above
     registry                                  cache, single-flight, limits: the public face
 """
 
-from rightarch.registry.keychain import ANONYMOUS, AnonymousKeychain, Credential, InMemoryKeychain, Keychain
+from rightarch.registry.keychain import (
+    ANONYMOUS,
+    IDENTITY,
+    AnonymousKeychain,
+    Credential,
+    InMemoryKeychain,
+    Keychain,
+)
 from rightarch.registry.observer import Key, Observer
 from rightarch.registry.options import RegistryOptions
 from rightarch.registry.registry import Registry
@@ -21,6 +28,7 @@ from rightarch.registry.stats import Stats
 
 __all__ = [
     "ANONYMOUS",
+    "IDENTITY",
     "AnonymousKeychain",
     "Credential",
     "InMemoryKeychain",

@@ -35,6 +35,7 @@ _MIN_LIFE: Final = 60.0
 _MAX_LIFE: Final = 24 * 3600.0
 _MARGIN: Final = 5.0
 _REMEMBERED: Final = 4096
+_CLIENT: Final = "rightarch"
 _REPOSITORY: Final = re.compile(r"/v2/(.+)/(?:manifests|blobs)/[^/]+")
 
 BUILT_IN_REALMS: Final[Mapping[str, frozenset[str]]] = {
@@ -111,7 +112,7 @@ class Authorizer:
     def _obtain(self, asked: Challenge, key: _Key, reference: Reference, url: httpx.URL) -> Flow[str | None]:
         """The header that answers a challenge, or None where there is nothing to answer it with."""
         if asked.scheme == "basic":
-            return _basic(key.credential) if key.credential else None
+            return _basic(key.credential) if key.credential and not key.credential.is_identity else None
         try:
             token = yield from self._fetch(asked, key, reference, url)
         except ImageError as error:
@@ -123,16 +124,7 @@ class Authorizer:
 
     def _fetch(self, asked: Challenge, key: _Key, reference: Reference, url: httpx.URL) -> Flow[_Authorization]:
         realm = self._realm(asked.realm, key, url)
-        headers = {"accept-encoding": "identity"}
-        if key.credential:
-            headers["authorization"] = _basic(key.credential)
-        request = httpx.Request(
-            "GET",
-            realm.copy_merge_params(_parameters(asked, key)),
-            headers=headers,
-            extensions={LIMIT: MAX_TOKEN_BYTES, TOO_LARGE: Reason.REGISTRY_FAILED},
-        )
-        response = yield request
+        response = yield _token_request(realm, _parameters(asked, key), key.credential)
         if error := failures.of_token_status(response, reference):
             raise error
         token, life = _parse_token(response)
@@ -167,6 +159,21 @@ def _parameters(asked: Challenge, key: _Key) -> dict[str, list[str]]:
     scopes += [each for each in asked.parameters.get("scope", "").split() if not each.startswith("repository:")]
     service = asked.parameters.get("service")
     return {"scope": scopes} | ({"service": [service]} if service else {})
+
+
+def _token_request(
+    realm: httpx.URL, parameters: Mapping[str, list[str]], credential: Credential | None
+) -> httpx.Request:
+    """The request for a token: a GET, or for an identity token the POST of OAuth 2 (RFC 6749, section 6)."""
+    headers = {"accept-encoding": "identity"}
+    bounds = {LIMIT: MAX_TOKEN_BYTES, TOO_LARGE: Reason.REGISTRY_FAILED}
+    if credential is not None and credential.is_identity:
+        form = {name: " ".join(values) for name, values in parameters.items()}
+        form |= {"grant_type": "refresh_token", "client_id": _CLIENT, "refresh_token": credential.password}
+        return httpx.Request("POST", realm, data=form, headers=headers, extensions=bounds)
+    if credential is not None:
+        headers["authorization"] = _basic(credential)
+    return httpx.Request("GET", realm.copy_merge_params(parameters), headers=headers, extensions=bounds)
 
 
 def _parse_token(response: httpx.Response) -> tuple[str, float]:

@@ -55,7 +55,7 @@ class Client:
             digest = yield from self._head(reference, credential)
             if digest is not None and (known := self._contents.get(digest)):
                 return known
-        document = yield from self._document(reference, credential)
+        document = yield from self.document(reference, credential)
         if known := self._contents.get(document.digest):
             return known
         return (yield from self._read(document, reference, credential))
@@ -73,8 +73,12 @@ class Client:
             raise failures.failed(response.request.url, f"answers with another digest than that of {reference}")
         return reference.digest or digest
 
-    def _document(self, reference: Reference, credential: Credential | None) -> Flow[Document]:
-        """The manifest or index that a reference stands for, its digest verified."""
+    def document(self, reference: Reference, credential: Credential | None) -> Flow[Document]:
+        """The manifest or index that a reference stands for, its digest verified.
+
+        Raises:
+            ImageError: why it can't be had.
+        """
         request = _request("GET", reference, f"manifests/{reference.identifier}")
         response = yield from self._fetch(request, reference, credential)
         if error := failures.of_status(response, reference):
@@ -100,13 +104,23 @@ class Client:
                 raise
             raise UnreadableImage(error.reason, f"{reference} can't be used: {error}") from None
 
+    def blob(self, reference: Reference, digest: str, credential: Credential | None) -> Flow[bytes]:
+        """A small blob of the reference's repository, such as a configuration; its digest verified.
+
+        Raises:
+            ImageError: why it can't be had; MalformedImage where it is larger than any document may be.
+        """
+        return self._content(f"blobs/{digest}", digest, reference, credential)
+
     def _part(self, wanted: Descriptor, reference: Reference, credential: Credential | None) -> Flow[bytes]:
         kind = "blobs" if wanted.is_config else "manifests"
-        request = _request("GET", reference, f"{kind}/{wanted.digest}")
-        response = yield from self._fetch(request, reference, credential)
+        return self._content(f"{kind}/{wanted.digest}", wanted.digest, reference, credential)
+
+    def _content(self, rest: str, digest: str, reference: Reference, credential: Credential | None) -> Flow[bytes]:
+        response = yield from self._fetch(_request("GET", reference, rest), reference, credential)
         if error := failures.of_status(response, reference):
             raise error
-        _verify(response, wanted.digest)
+        _verify(response, digest)
         return response.content
 
     def _fetch(

@@ -10,12 +10,21 @@ ANONYMOUS: Final = ""
 """The scope of answers that need no credential; what is found in it holds for everybody."""
 
 
+IDENTITY: Final = "<token>"
+"""The user name by which Docker's credential helpers say that the password is an identity token."""
+
+
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A user's name and password; the password is never printed."""
+    """A user's name and password, or IDENTITY and an identity token; the secret is never printed."""
 
     username: str
     password: str = field(repr=False)
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether the password is an identity token, which only a token service takes, as a refresh token."""
+        return self.username == IDENTITY
 
 
 class Keychain(Protocol):

@@ -9,11 +9,12 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from rightarch.errors import ImageError, UnresolvedImage
+from rightarch.manifest import Document
 from rightarch.platforms import ImagePlatforms
 from rightarch.reasons import Reason
 from rightarch.reference import Reference
 from rightarch.registry import failures
-from rightarch.registry.authorization import Authorizer, Flow
+from rightarch.registry.authorization import Authorizer, Flow, Result
 from rightarch.registry.client import Client
 from rightarch.registry.keychain import ANONYMOUS, Credential, Keychain
 from rightarch.registry.memory import Answer, Recent
@@ -115,6 +116,24 @@ class Registry:
             raise failures.again(outcome)
         return outcome
 
+    async def document(self, reference: Reference, keychain: Keychain) -> Document:
+        """The manifest or index that a reference stands for, as its registry serves it now; nothing is remembered.
+
+        Raises:
+            ImageError: why it can't be had.
+        """
+        return await self._served(reference, keychain, lambda credential: self._client.document(reference, credential))
+
+    async def blob(self, reference: Reference, digest: str, keychain: Keychain) -> bytes:
+        """A configuration, or another small blob of the reference's repository; nothing is remembered.
+
+        Raises:
+            ImageError: why it can't be had.
+        """
+        return await self._served(
+            reference, keychain, lambda credential: self._client.blob(reference, digest, credential)
+        )
+
     async def aclose(self) -> None:
         """End the look-ups that are running, and close all connections."""
         running = list(self._flights.values())
@@ -206,16 +225,35 @@ class Registry:
     async def _tried(
         self, reference: Reference, credentials: Sequence[Credential], *, confirm: bool
     ) -> tuple[ImagePlatforms, bool]:
-        """The platforms by the first credential that may read the image, at last by none, and whether it was by none.
+        """The platforms by the first credential that may read the image, and whether that was none."""
+        confirm = confirm or (reference.digest is not None and self._contents.get(reference.digest) is not None)
+        return await self._by_any(
+            credentials, lambda credential: self._client.find(reference, credential, confirm=confirm)
+        )
+
+    async def _served(
+        self, reference: Reference, keychain: Keychain, flow: Callable[[Credential | None], Flow[Result]]
+    ) -> Result:
+        """What a flow gives by one of the keychain's credentials, within the time of a look-up."""
+        try:
+            async with asyncio.timeout(self._options.lookup_timeout):
+                served, _ = await self._by_any(await keychain.credentials(reference), flow)
+        except TimeoutError:
+            raise failures.timed_out(reference, self._options.lookup_timeout) from None
+        return served
+
+    async def _by_any(
+        self, credentials: Sequence[Credential], flow: Callable[[Credential | None], Flow[Result]]
+    ) -> tuple[Result, bool]:
+        """What a flow gives by the first credential that may read the image, at last by none; whether it was by none.
 
         Raises:
             ImageError: at once what is transient; else what tells most, which is seldom that one was denied.
         """
-        confirm = confirm or (reference.digest is not None and self._contents.get(reference.digest) is not None)
         problems: list[ImageError] = []
         for credential in (*credentials, None):
             try:
-                found = await self._run(self._client.find(reference, credential, confirm=confirm))
+                found = await self._run(flow(credential))
             except ImageError as error:
                 if error.transient:
                     raise
@@ -224,7 +262,7 @@ class Registry:
                 return found, credential is None
         raise next((p for p in problems if p.reason is not Reason.ACCESS_DENIED), problems[0])
 
-    async def _run(self, flow: Flow[ImagePlatforms]) -> ImagePlatforms:
+    async def _run(self, flow: Flow[Result]) -> Result:
         """Send what a flow asks for until it returns."""
         try:
             request = next(flow)
@@ -236,7 +274,7 @@ class Registry:
                 else:
                     request = flow.send(response)
         except StopIteration as stop:
-            found: ImagePlatforms = stop.value
+            found: Result = stop.value
             return found
 
     def _remember(self, key: Key, reference: Reference, outcome: ImagePlatforms | ImageError) -> None:
