@@ -4,6 +4,7 @@ The only package that speaks HTTP to registries. Follows what the author of a po
 where the connection is made. One noun a module, each importing only those above it::
 
     options · keychain · stats                values
+    dockerconfig                              which credentials of a Docker configuration match an image
     memory · observer                         what is remembered, within bounds; who is told of it
     challenge · address · location            what servers and pod authors name, and whether it may be followed
     failures                                  what went wrong, as ImageErrors

@@ -29,7 +29,7 @@ _HUB_KEY: Final = "index.docker.io"
 _SCHEMES: Final = ("https://", "http://")
 _VERSIONS: Final = ("/v1/", "/v2/")
 _PORT: Final = re.compile(r"(?::[0-9]*)?", re.ASCII)
-_HOST: Final = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=<>\"\x80-\U0010ffff-]*")
+_HOST: Final = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=<>\"\]\x80-\U0010ffff-]*")
 _USER: Final = re.compile(r"[A-Za-z0-9._:~!$&'()*+,;=%@-]*", re.ASCII)
 _BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})", re.ASCII)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
@@ -186,11 +186,13 @@ def _decoded(auth: str) -> tuple[str, str] | None:
 
 def _parsed(text: str) -> tuple[str, str] | None:
     """Host and path of a URL without its scheme, as Go's ``url.Parse`` tells them; None where that fails."""
-    text = text.partition("#")[0]
-    authority, slash, rest = text.partition("?")[0].partition("/")
+    rest, _, fragment = text.partition("#")
+    authority, slash, rest = rest.partition("?")[0].partition("/")
     user, _, host = authority.rpartition("@")
     path = slash + rest
-    if _CONTROL.search(text) or _BAD_ESCAPE.search(path) or not _USER.fullmatch(user) or not _is_host(host):
+    if _CONTROL.search(text) or any(map(_BAD_ESCAPE.search, (user, path, fragment))):
+        return None
+    if not _USER.fullmatch(user) or not _is_host(host):
         return None
     return host, unquote_to_bytes(path).decode(errors="replace")
 
@@ -216,7 +218,7 @@ def _split(host: str) -> tuple[list[str], str]:
     name, colon, port = host.rpartition(":")
     if not colon or port.endswith("]"):
         return host.split("."), ""
-    return name.strip("[]").split("."), port
+    return (name[1:-1] if name.startswith("[") else name).split("."), port
 
 
 def _globs(pattern: str, text: str) -> bool:
