@@ -1,16 +1,15 @@
 """Cold images: what the first pod of an image costs, in requests to the registry and in time."""
 
-import asyncio
 import statistics
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Thread
 from typing import Any
 
+from tests.bench.delay import Delay
 from tests.bench.figures import console
 from tests.bench.stage import NAMESPACE, Stage, labelled
 from tests.controlplane import CertificateAuthority
@@ -66,7 +65,7 @@ def _together(stage: Stage, registry: RegistryServer, tokens: TokenServer) -> in
 def _delayed(stage: Stage, registry: RegistryServer, latency: int) -> float:
     """The median time to create the first pod of an image, in ms: it can be scheduled once it is created."""
     took = []
-    with _Delay(registry.port, latency / 1000) as port:
+    with Delay(registry.port, latency / 1000) as port:
         for number in range(SAMPLES):
             name = f"d{latency}-{number}"
             registry.push("cold/delayed", name, attested("linux/amd64", "linux/arm64", salt=name))
@@ -116,44 +115,3 @@ def _webhook(stage: Stage, folder: Path) -> Iterator[WebhookServer]:
     options = ["--lookup-budget=3"]
     with WebhookServer(stage.kubeconfig, registry_ca=folder / "pki" / "ca.crt", options=options) as webhook:
         yield webhook
-
-
-class _Delay:
-    """A relay in front of a server that takes its time, as distance does; the port to use, as a context manager."""
-
-    def __init__(self, port: int, seconds: float) -> None:
-        self._port, self._half = port, seconds / 2
-        self._loop = asyncio.new_event_loop()
-        self._thread = Thread(target=self._loop.run_forever, daemon=True)
-
-    def __enter__(self) -> int:
-        self._thread.start()
-        starting = asyncio.start_server(self._relay, "127.0.0.1", 0)
-        self._server = asyncio.run_coroutine_threadsafe(starting, self._loop).result()
-        port: int = self._server.sockets[0].getsockname()[1]
-        return port
-
-    def __exit__(self, *_: object) -> None:
-        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    async def _end(self) -> None:
-        self._server.close()
-        relays = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in relays:
-            task.cancel()
-        await asyncio.gather(*relays, return_exceptions=True)
-
-    async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection("127.0.0.1", self._port)
-        with suppress(asyncio.CancelledError):  # the end of the relay; streams would log it as a fault
-            await asyncio.gather(self._pipe(reader, back), self._pipe(there, writer))
-
-    async def _pipe(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(65536):
-            await asyncio.sleep(self._half)
-            writer.write(data)
-            await writer.drain()
-        writer.close()

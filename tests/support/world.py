@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tests.controlplane import ControlPlane, Resources, fake_node, wait_for
 from tests.generate import files
@@ -39,6 +39,9 @@ class World:
         references: full names of the sample images, by repository and tag.
         client: of the REST interface, as the administrator.
     """
+
+    MARGIN: ClassVar = 0.3
+    """Seconds in which a webhook surely sees what the cluster holds."""
 
     plane: ControlPlane
     registry: RegistryServer
@@ -83,7 +86,7 @@ class World:
         """Wait until the cluster holds a fact about an image, and the webhook has had a moment to see it."""
         wait_for(lambda: reference in self._facts(), seconds=30)
         assert controller.process.running
-        time.sleep(0.3)
+        time.sleep(self.MARGIN)
 
     def _facts(self) -> set[str]:
         items = self.client.get("/apis/rightarch.dev/v1alpha1/imageplatforms").raise_for_status().json()["items"]
