@@ -120,16 +120,39 @@ class Writing:
     @classmethod
     def read(cls, raw: object) -> Self | None:
         """Read what ``raw`` made; None for anything else, since whoever makes a pod can write its annotations."""
-        try:
-            terms = {int(i): tuple(Requirement(r[0], tuple(r[1:])) for r in rs) for i, rs in raw["terms"].items()}  # type: ignore[index] # any shape may come; the wrong ones end below
-            return cls(terms, raw["created"] is True)  # type: ignore[index] # as above
-        except (TypeError, KeyError, ValueError, AttributeError, IndexError):
-            return None
+        match raw:
+            case {"created": bool(created), "terms": dict(terms)}:
+                try:
+                    return cls({int(index): _requirements(each) for index, each in terms.items()}, created)
+                except ValueError:
+                    return None
+            case _:
+                return None
+
+
+def _requirements(raw: object) -> tuple[Requirement, ...]:
+    """The requirements of a term. Raises ValueError for what was never ours."""
+    if not isinstance(raw, list):
+        raise ValueError("no list")  # noqa: TRY004 - the one error that the caller takes for a forgery
+    return tuple(map(_requirement, raw))
+
+
+def _requirement(raw: object) -> Requirement:
+    match raw:
+        case [str(key), *values] if key in {ARCH, OS} and values:
+            texts = tuple(value for value in values if isinstance(value, str))
+            if len(texts) == len(values):
+                return Requirement(key, texts)
+    raise ValueError("no requirement of ours")
 
 
 @dataclass(frozen=True, slots=True)
 class Constraints:
-    """A pod's own constraints: its node selector and its required terms (None where it has none)."""
+    """A pod's own constraints: its node selector and its required terms.
+
+    No requirement at all (None) is not the same as one without terms, which the API server refuses: that must not be
+    mended into a constraint that the user did not write.
+    """
 
     selector: Mapping[str, str]
     terms: Sequence[Term] | None
@@ -151,27 +174,30 @@ class Constraints:
     def narrowed(self, wanted: Iterable[Requirement]) -> Writing:
         """What must be appended, and where, so that the constraints imply every wanted requirement."""
         missing = [(requirement, list(self._ways(_aliases(requirement.key)))) for requirement in wanted]
-        indexes = [index for index, term in enumerate(self.terms) if not is_empty(term)] if self.terms else [0]
+        indexes = [0] if self.terms is None else [i for i, term in enumerate(self.terms) if not is_empty(term)]
         terms: dict[int, tuple[Requirement, ...]] = {}
         for position, index in enumerate(indexes):
             need = tuple(r for r, ways in missing if not ways[position].within(frozenset(r.values)))
             if need:
                 terms[index] = need
-        return Writing(terms, created=bool(terms) and not self.terms)
+        return Writing(terms, created=bool(terms) and self.terms is None)
 
     def without(self, writing: Writing) -> "Constraints":
         """The constraints as they were before a writing: only expressions exactly as written count as ours."""
-        if not self.terms:
+        if self.terms is None:
             return self
         terms = [_without(term, writing.terms.get(index, ())) for index, term in enumerate(self.terms)]
         if writing.created and terms and is_empty(terms[0]):
             del terms[0]
-        return Constraints(self.selector, terms or None)
+            return Constraints(self.selector, terms or None)
+        return Constraints(self.selector, terms)
 
     def with_(self, writing: Writing) -> list[Term] | None:
         """The required terms after a writing."""
-        terms: Sequence[Term] = [{}] if writing.created else self.terms or []
-        return [_with(term, writing.terms.get(index, ())) for index, term in enumerate(terms)] or None
+        terms: Sequence[Term] | None = [{}] if writing.created else self.terms
+        if terms is None:
+            return None
+        return [_with(term, writing.terms.get(index, ())) for index, term in enumerate(terms)]
 
     def describe(self) -> str:
         """The pod's own words on architecture and operating system, for messages."""
@@ -187,7 +213,7 @@ class Constraints:
         for key in keys:
             if key in self.selector:
                 selected &= Values(frozenset({self.selector[key]}))
-        if not self.terms:
+        if self.terms is None:
             return [selected]
         return [selected & _values(term, keys) for term in self.terms if not is_empty(term)]
 

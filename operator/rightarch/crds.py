@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
+from rightarch.platforms import MAX_PLATFORMS
 from rightarch.structural import structural
 
 GROUP: Final = "rightarch.dev"
@@ -19,7 +20,6 @@ VERSION: Final = "v1alpha1"
 API_VERSION: Final = f"{GROUP}/{VERSION}"
 CATEGORY: Final = "rightarch"
 
-MAX_PLATFORMS: Final = 128
 """Platforms of an image that an object holds; the images that people make have fewer than thirty."""
 MAX_REFERENCE: Final = 768
 """Characters of a canonical reference: a host (253) and port, a repository (255), a sha512 digest (135)."""

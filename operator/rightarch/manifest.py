@@ -8,15 +8,16 @@ schema 2, BuildKit's attestation storage.
 """
 
 import hashlib
+import re
 from base64 import b64decode
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 
 from rightarch.errors import ImageError, UnreadableImage
-from rightarch.platforms import ImagePlatforms, Platform
+from rightarch.platforms import MAX_PLATFORMS, ImagePlatforms, Platform
 from rightarch.reasons import Reason
 from rightarch.reference import check_digest
 
@@ -34,10 +35,16 @@ ACCEPT: Final = f"{OCI_INDEX}, {DOCKER_LIST}, {OCI_MANIFEST}, {DOCKER_MANIFEST}"
 
 MAX_BYTES: Final = 4 * 1024 * 1024
 """The largest document that is read, in bytes: the OCI distribution specification's own bound for manifests."""
+MAX_LOOKUP_BYTES: Final = 8 * 1024 * 1024
+"""Bytes of all documents that are read for one image."""
+MAX_VALUES: Final = 100_000
+"""Brackets and commas of one document, counted before it is parsed: 4 MiB of nothing but lists cost a third of a second
+of CPU and 100 MB, and whoever makes an image chooses what is in its documents. Real ones have a few thousand."""
 MAX_ENTRIES: Final = 1000
 MAX_DEPTH: Final = 4
-MAX_FETCHES: Final = 64
+MAX_FETCHES: Final = 32
 
+_OS_VERSION: Final = re.compile(r"[A-Za-z0-9._-]{0,64}", re.ASCII)
 _ATTESTATION: Final = "vnd.docker.reference.type"
 _HASHES: Final = {"sha256": hashlib.sha256, "sha384": hashlib.sha384, "sha512": hashlib.sha512}
 
@@ -77,13 +84,16 @@ def read(document: Document) -> Reading:
     Raises:
         UnreadableImage: NotAnImage for artifacts, MalformedImage for what breaks the specification or its bounds.
     """
-    budget = iter(range(MAX_FETCHES))
+    budget = _Budget(len(document.body))
     content = _load(document.body, "manifest")
     if _is_index(content, document.media_type):
-        platforms = yield from _read_index(content, budget, depth=1)
-        return ImagePlatforms(document.digest, tuple(sorted(set(platforms))), indexed=True)
-    platform = yield from _read_manifest(content, budget)
-    return ImagePlatforms(document.digest, (platform,), indexed=False)
+        entries = _entries(content)
+        del content  # no document stays while the next one is waited for
+        platforms = tuple(sorted((yield from _read_index(entries, budget, depth=1))))
+        return ImagePlatforms(document.digest, platforms, indexed=True)
+    config = _config(content)
+    del content
+    return ImagePlatforms(document.digest, ((yield from _read_config(config, budget)),), indexed=False)
 
 
 def digest_of(body: bytes, like: str = "sha256:") -> str:
@@ -92,50 +102,68 @@ def digest_of(body: bytes, like: str = "sha256:") -> str:
     return f"{algorithm}:{_HASHES[algorithm](body).hexdigest()}"
 
 
-def _read_index(
-    content: Mapping[str, Any], budget: Iterator[int], depth: int
-) -> Generator[Descriptor, bytes, list[Platform]]:
+@dataclass(slots=True)
+class _Budget:
+    """What has been read for one image: bytes, and documents beside the first."""
+
+    read: int
+    fetches: int = 0
+
+    def fetch(self, descriptor: Descriptor, what: str) -> Generator[Descriptor, bytes, Mapping[str, Any]]:
+        """Have a document fetched, and parse it."""
+        self.fetches += 1
+        if self.fetches > MAX_FETCHES:
+            raise _malformed(f"more than {MAX_FETCHES} documents would have to be read")
+        body = yield descriptor
+        self.read += len(body)
+        if self.read > MAX_LOOKUP_BYTES:
+            raise _malformed(f"its documents have more than {MAX_LOOKUP_BYTES} bytes together")
+        return _load(body, what)
+
+
+def _read_index(entries: list[Descriptor], budget: _Budget, depth: int) -> Generator[Descriptor, bytes, set[Platform]]:
     if depth > MAX_DEPTH:
         raise _malformed(f"indexes are nested more than {MAX_DEPTH} deep")
-    platforms: list[Platform] = []
-    for entry in _entries(content):
+    platforms: set[Platform] = set()
+    for entry in entries:
         if entry.media_type in INDEXES:
-            nested = _load((yield _spend(entry, budget)), "nested index")
-            platforms += yield from _read_index(nested, budget, depth + 1)
+            nested = _entries((yield from budget.fetch(entry, "nested index")))
+            platforms |= yield from _read_index(nested, budget, depth + 1)
         elif entry.media_type in MANIFESTS and not entry.attestation:
-            platforms += yield from _read_entry(entry, budget)
+            platforms |= yield from _read_entry(entry, budget)
+        if len(platforms) > MAX_PLATFORMS:
+            raise _malformed(f"its index names more than {MAX_PLATFORMS} platforms")
     return platforms
 
 
-def _read_entry(entry: Descriptor, budget: Iterator[int]) -> Generator[Descriptor, bytes, list[Platform]]:
+def _read_entry(entry: Descriptor, budget: _Budget) -> Generator[Descriptor, bytes, set[Platform]]:
     """The platform that an entry names; where it names none, that of its manifest's configuration."""
     if entry.platform is not None:
-        return [entry.platform] if entry.platform.known else []
+        return {entry.platform} if entry.platform.known else set()
     try:
-        content = _load((yield _spend(entry, budget)), "manifest")
-        platform = yield from _read_manifest(content, budget)
+        config = _config((yield from budget.fetch(entry, "manifest")))
+        return {(yield from _read_config(config, budget))}
     except ImageError as error:
         if error.reason is Reason.NOT_AN_IMAGE:  # an artifact beside the images, such as a signature
-            return []
+            return set()
         raise
-    return [platform]
 
 
-def _read_manifest(content: Mapping[str, Any], budget: Iterator[int]) -> Generator[Descriptor, bytes, Platform]:
+def _config(content: Mapping[str, Any]) -> Descriptor:
     """A single manifest does not say what it is for; its configuration does. Never assume amd64."""
     if "config" not in content:
         raise UnreadableImage(Reason.NOT_AN_IMAGE, "its manifest has no image configuration")
     config = _descriptor(_mapping(content["config"], "config"))
     if not config.is_config:
         raise UnreadableImage(Reason.NOT_AN_IMAGE, "its configuration is not that of a container image")
+    return config
+
+
+def _read_config(config: Descriptor, budget: _Budget) -> Generator[Descriptor, bytes, Platform]:
     if config.data is not None and digest_of(config.data, config.digest) == config.digest:
-        body = config.data
+        content = _load(config.data, "configuration")
     else:
-        body = yield _spend(config, budget)
-    return _read_config(_load(body, "configuration"))
-
-
-def _read_config(content: Mapping[str, Any]) -> Platform:
+        content = yield from budget.fetch(config, "configuration")
     platform = _platform(content)
     if not platform.known:
         raise _malformed("its configuration names no architecture")
@@ -183,6 +211,8 @@ def _descriptor(entry: Mapping[str, Any]) -> Descriptor:
 
 def _platform(content: Mapping[str, Any]) -> Platform:
     os_version = _text(content, "os.version")
+    if not _OS_VERSION.fullmatch(os_version):
+        raise _malformed("one of its platforms has an os.version that is none")
     return Platform.of(_text(content, "os"), _text(content, "architecture"), _text(content, "variant"), os_version)
 
 
@@ -195,6 +225,8 @@ def _data(entry: Mapping[str, Any]) -> bytes | None:
 
 
 def _load(body: bytes, what: str) -> Mapping[str, Any]:
+    if sum(map(body.count, (b"[", b"{", b","))) > MAX_VALUES:
+        raise _malformed(f"its {what} has more than {MAX_VALUES} values")
     try:
         return _mapping(orjson.loads(body), what)
     except orjson.JSONDecodeError:
@@ -212,12 +244,6 @@ def _text(content: Mapping[str, Any], key: str) -> str:
     if value is not None and not isinstance(value, str):
         raise _malformed(f"its field {key!r} is not text")
     return value or ""
-
-
-def _spend(descriptor: Descriptor, budget: Iterator[int]) -> Descriptor:
-    if next(budget, None) is None:
-        raise _malformed(f"more than {MAX_FETCHES} documents would have to be read")
-    return descriptor
 
 
 def _malformed(problem: str) -> UnreadableImage:

@@ -35,14 +35,15 @@ def terms(pod: Pod, before: Writing, writing: Writing | None, prefix: str = "") 
     return _replace(pod, wanted, prefix)
 
 
-def entry(thing: Mapping[str, Any], kind: str, key: str, value: str) -> Patch:
-    """Operations after which a label or annotation (``kind`` is the plural) of an object has a value."""
-    entries = (thing.get("metadata") or {}).get(kind)
-    if not entries:
-        return [_add(f"/metadata/{kind}", {key: value})]
+def entry(thing: Mapping[str, Any], kind: str, key: str, value: str | None) -> Patch:
+    """Operations after which a label or annotation (``kind`` is the plural) of an object has a value; None: is gone."""
+    entries = (thing.get("metadata") or {}).get(kind) or {}
+    path = f"/metadata/{kind}/{key.replace('/', '~1')}"
     if entries.get(key) == value:
         return []
-    return [_add(f"/metadata/{kind}/{key.replace('/', '~1')}", value)]
+    if value is None:
+        return [{"op": "remove", "path": path}]
+    return [_add(path, value) if entries else _add(f"/metadata/{kind}", {key: value})]
 
 
 def fits(thing: Mapping[str, Any], key: str, value: str) -> bool:

@@ -24,6 +24,7 @@ KEY: Final = "rightarch.dev/decision"
 DEFAULT_OS: Final = "linux"
 
 _MAX_ANNOTATION: Final = 8 * 1024
+_MAX_IMAGES: Final = 100
 _MAX_MESSAGE: Final = 1000
 _MAX_PLATFORMS: Final = 16
 
@@ -124,10 +125,10 @@ def apply(decision: Decision, pod: Pod) -> Patch:
     before = _written(pod)
     patch = patches.terms(pod, before, decision.writing)
     patch += patches.entry(pod, "labels", KEY, str(decision.reason))
-    annotation = _annotation(decision, before if decision.writing is None else decision.writing)
-    if patches.fits(pod, KEY, annotation):
-        patch += patches.entry(pod, "annotations", KEY, annotation)
-    return patch
+    written = before if decision.writing is None else decision.writing
+    records = (_short(decision, written), _shortest(decision, written))
+    fitting = next((text for text in records if patches.fits(pod, KEY, text)), None)
+    return patch + patches.entry(pod, "annotations", KEY, fitting)
 
 
 def record(decision: Decision, writing: Writing) -> str:
@@ -167,6 +168,7 @@ class _Facts:
 
     def decision(self, reason: Reason, message: str, writing: Writing | None) -> Decision:
         architectures = tuple(sorted(self.common))
+        message = _cut(message, _MAX_MESSAGE)
         return Decision(reason, message, self.os, architectures, self.given.images, self._notes(reason), writing)
 
     def _notes(self, reason: Reason) -> tuple[Note, ...]:
@@ -197,14 +199,12 @@ def _constrain(facts: _Facts) -> Decision:
 
 def _no_common(known: Mapping[str, ImagePlatforms], os: str) -> str:
     each = "; ".join(f"{_cut(name)} has {_listed(map(str, image.platforms))}" for name, image in known.items())
-    return _cut(f"no architecture is supported by all images under {os}: {each}", _MAX_MESSAGE)
+    return f"no architecture is supported by all images under {os}: {each}"
 
 
 def _conflict(common: frozenset[str], os: str, own: Constraints) -> str:
     said = own.describe() or "no term that a node can match"
-    return _cut(
-        f"its images run on {_listed(common)} ({os}), and its own constraints admit none of that: {said}", _MAX_MESSAGE
-    )
+    return f"its images run on {_listed(common)} ({os}), and its own constraints admit none of that: {said}"
 
 
 def _unknown(failures: Mapping[str, Failure]) -> tuple[Reason, str]:
@@ -222,10 +222,16 @@ def _written(pod: Pod) -> Writing:
     return read_record(pods.annotations(pod).get(KEY))[1]
 
 
-def _annotation(decision: Decision, writing: Writing) -> str:
-    """The record, and without the images where it would be too long."""
-    text = record(decision, writing)
-    return text if len(text) <= _MAX_ANNOTATION else record(replace(decision, images={}), writing)
+def _short(decision: Decision, writing: Writing) -> str:
+    """The record, without the images where they are too many for people or too long."""
+    if len(decision.images) <= _MAX_IMAGES and len((text := record(decision, writing)).encode()) <= _MAX_ANNOTATION:
+        return text
+    return record(replace(decision, images={}), writing)
+
+
+def _shortest(decision: Decision, writing: Writing) -> str:
+    """What a second invocation needs, for pods whose own annotations leave little room."""
+    return record(Decision(decision.reason, "", decision.os, writing=decision.writing), writing)
 
 
 def _recorded(image: ImagePlatforms | Failure) -> list[str] | str:
@@ -241,5 +247,7 @@ def _listed(names: Iterable[str]) -> str:
     return f"{shown}, and {len(each) - _MAX_PLATFORMS} more" if len(each) > _MAX_PLATFORMS else shown or "nothing"
 
 
-def _cut(name: str, limit: int = 100) -> str:
-    return name if len(name) <= limit else f"{name[:limit]}…"
+def _cut(text: str, limit: int = 100) -> str:
+    """Text that pod authors or registries may have chosen, for people: not too long, nothing that steers a terminal."""
+    shown = text if len(text) <= limit else f"{text[:limit]}…"
+    return shown if shown.isprintable() else "".join(char if char.isprintable() else "?" for char in shown)

@@ -9,6 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+MAX_PLATFORMS: Final = 128
+"""Different platforms of one image that are read: memories are bounded by the size of what they hold, too."""
+
 _ARCHITECTURES: Final = {"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64", "i386": "386"}
 _ARM_SPELLINGS: Final = {"armhf": "v7", "armel": "v6"}
 _VARIANTS: Final = {

@@ -29,9 +29,10 @@ def constraints(pod: Pod) -> Constraints:
 
 
 def required_terms(pod: Pod) -> Sequence[Term] | None:
-    """The required node selector terms, or None where the pod has none."""
+    """The required node selector terms; None where the pod requires nothing."""
     affinity = _mapping(_mapping(_mapping(pod, "spec"), "affinity"), "nodeAffinity")
-    return _mapping(affinity, REQUIRED).get("nodeSelectorTerms") or None
+    required = affinity.get(REQUIRED)
+    return None if required is None else required.get("nodeSelectorTerms") or []
 
 
 def os_name(pod: Pod) -> str | None:

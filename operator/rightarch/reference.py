@@ -13,6 +13,8 @@ DOCKER_HUB: Final = "docker.io"
 _DOCKER_HUB_ALIAS: Final = "index.docker.io"
 _DOCKER_HUB_HOST: Final = "registry-1.docker.io"
 _MAX_PATH: Final = 255
+_MAX_DOMAIN: Final = 259
+"""What DNS can carry (RFC 1035), a colon and a port."""
 _HEX_LENGTHS: Final = {"sha256": 64, "sha384": 96, "sha512": 128}
 
 _DOMAIN_PART = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
@@ -141,6 +143,8 @@ def _normalised(domain: str | None, path: str) -> tuple[str, str]:
 def _check_name(text: str, name: str, domain: str | None, path: str) -> None:
     if domain is not None and not _DOMAIN.fullmatch(domain):
         raise InvalidReference(text, _mismatch(_DOMAIN, _DOMAIN_JOINT, domain), "that is no registry host")
+    if domain is not None and len(domain) > _MAX_DOMAIN:
+        raise InvalidReference(text, 0, f"a registry host has at most {_MAX_DOMAIN} characters, its port included")
     start = len(name) - len(path)
     if not _PATH.fullmatch(path):
         problem = (

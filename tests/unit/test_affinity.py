@@ -78,6 +78,9 @@ def test_a_forged_record_is_no_error(raw: object) -> None:
 
 def test_forged_shapes_that_look_right_are_no_error() -> None:
     """Records that have the right members with wrong values inside."""
-    shapes: tuple[object, ...] = ({"x": []}, {"0": 1}, {"0": [[]]}, {"0": [1]}, {"0": None}, [], 1, None)
+    shapes: tuple[object, ...] = (
+        {"x": []}, {"0": 1}, {"0": [[]]}, {"0": [1]}, {"0": None}, [], 1, None,
+        {"0": [["zone", "a"]]}, {"0": [["kubernetes.io/arch"]]}, {"0": [["kubernetes.io/arch", [["deep"]]]]},
+    )  # fmt: skip
     for terms in shapes:
         assert Writing.read({"created": True, "terms": terms}) is None

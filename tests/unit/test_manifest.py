@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 
+import orjson
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rightarch import manifest
 from rightarch.errors import ImageError, UnreadableImage
-from rightarch.manifest import Document
+from rightarch.manifest import OCI_INDEX, OCI_MANIFEST, Document
 from rightarch.platforms import ImagePlatforms
 from rightarch.reasons import Reason
 from tests.images import Content, Entry, Image, artifact, attested, index, single
@@ -145,7 +147,7 @@ REFUSED = {
     "too many documents": (
         index(*(Entry(single("linux/amd64", str(number))) for number in range(33))),
         Reason.MALFORMED_IMAGE,
-        "more than 64 documents",
+        "more than 32 documents",
     ),
 }
 
@@ -220,3 +222,39 @@ def check(body: bytes, media_type: str, answers: list[bytes]) -> None:
     except ImageError as error:
         outcome = error.reason
     assert isinstance(outcome, ImagePlatforms) or outcome in reasons
+
+
+def test_documents_that_are_cheap_to_send_and_dear_to_parse_are_refused_unparsed() -> None:
+    """4 MiB of nothing but lists cost a third of a second of CPU and 100 MB each, and an image may have many."""
+    body = b'{"manifests":[],"x":[' + b"[]," * ((manifest.MAX_BYTES - 30) // 3) + b"[]]}"
+    document = Document(body, OCI_INDEX, manifest.digest_of(body))
+    begun = time.process_time()
+    with pytest.raises(ImageError) as caught:
+        next(manifest.read(document))
+    assert caught.value.reason is Reason.MALFORMED_IMAGE
+    assert time.process_time() - begun < 0.1, "counting takes milliseconds"
+
+
+def test_all_documents_of_an_image_have_a_bound_together() -> None:
+    """Each within its own bound, they are not read for ever."""
+    padded = b'{"manifests":[],"x":"' + b"x" * (manifest.MAX_BYTES - 40) + b'"}'
+    entry = {"mediaType": OCI_INDEX, "digest": manifest.digest_of(padded), "size": len(padded)}
+    body = orjson.dumps({"manifests": [entry] * 10})
+    reading = manifest.read(Document(body, OCI_INDEX, manifest.digest_of(body)))
+    next(reading)
+    reading.send(padded)
+    with pytest.raises(ImageError) as caught:
+        reading.send(padded)
+    assert caught.value.reason is Reason.MALFORMED_IMAGE
+
+
+def test_what_is_remembered_of_an_image_is_bounded() -> None:
+    """Neither the number of platforms nor the length of a version is the image's author's to choose."""
+    many = [{"os": "linux", "architecture": f"a{index}"} for index in range(200)]
+    long = [{"os": "windows", "architecture": "amd64", "os.version": "1" * 4000}]
+    for platforms in (many, long):
+        entries = [{"mediaType": OCI_MANIFEST, "digest": f"sha256:{'0' * 64}", "platform": each} for each in platforms]
+        body = orjson.dumps({"manifests": entries})
+        with pytest.raises(ImageError) as caught:
+            next(manifest.read(Document(body, OCI_INDEX, manifest.digest_of(body))))
+        assert caught.value.reason is Reason.MALFORMED_IMAGE

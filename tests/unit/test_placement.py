@@ -61,10 +61,47 @@ def test_the_annotation_names_the_cause_of_a_failure() -> None:
     assert record["images"] == {"app": "RateLimited"}
 
 
+LIMIT = 256 * 1024
+"""Bytes that the API server lets all annotations of an object have."""
+
+
 def test_annotations_never_exceed_what_the_api_server_takes() -> None:
     """A pod whose own annotations leave no room gets label and affinity, and is not refused for our record."""
-    full = pod(annotations={"notes": "x" * (256 * 1024 - len("notes") - 100)})
+    full = pod(annotations={"notes": "x" * (LIMIT - len("notes") - 100)})
     assert [each["path"] for each in operations(full)] == ["/spec/affinity", "/metadata/labels"]
+
+
+def test_a_record_that_fits_no_more_is_shortened_and_at_last_taken_away() -> None:
+    """Another webhook may fill the room between two calls: what we wrote must not be what gets the pod refused."""
+    once = patched(pod(annotations={}), operations(pod(annotations={})))
+    for room, kept in ((300, True), (100, False)):
+        full = {**once, "metadata": {**once["metadata"], "annotations": dict(once["metadata"]["annotations"])}}
+        full["metadata"]["annotations"]["notes"] = "x" * (LIMIT - len("notes") - room)
+        annotations = patched(full, operations(full))["metadata"]["annotations"]
+        assert (KEY in annotations) == kept
+        assert sum(len(key) + len(value) for key, value in annotations.items()) <= LIMIT
+        if kept:
+            assert orjson.loads(annotations[KEY])["wrote"] == {
+                "created": True,
+                "terms": {"0": [["kubernetes.io/arch", "amd64"]]},
+            }
+
+
+def test_a_requirement_without_terms_is_left_to_the_api_server() -> None:
+    """It refuses such a pod; to mend it would make a typo a pod that runs anywhere."""
+    required: dict[str, Any] = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": []}}
+    empty = pod({"affinity": {"nodeAffinity": required}})
+    assert [each["path"] for each in operations(empty)] == ["/metadata/labels", "/metadata/annotations"]
+    assert decide(Input(empty, {"app": AMD64})).reason is Reason.CONFLICTING_CONSTRAINT
+
+
+def test_messages_carry_nothing_that_steers_a_terminal_or_a_log() -> None:
+    """Control sequences, line separators and changes of direction come out as question marks, and in bounded number."""
+    for text in ("\x1b[31m", "\x9b31m", "\u2028", "\u202e", "\n"):
+        failed = Failure(Reason.REGISTRY_FAILED, f"{text}{'x' * 100_000}")
+        decision = decide(Input({"metadata": {}, "spec": {"containers": [{"image": text}]}}, {text: failed}))
+        assert decision.message.isprintable()
+        assert len(decision.message) < 1100
 
 
 def test_the_record_of_hundreds_of_images_stays_small() -> None:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from rightarch import crds
 from rightarch.errors import InvalidReference, RightarchError
-from rightarch.platforms import ImagePlatforms, Platform
+from rightarch.platforms import MAX_PLATFORMS, ImagePlatforms, Platform
 from rightarch.reasons import Reason
 from rightarch.reference import Reference, check_digest
 from rightarch.registry import ANONYMOUS, Key
@@ -79,7 +79,7 @@ def name_of(key: Key) -> str:
 
 def storable(key: Key, image: ImagePlatforms) -> bool:
     """Whether an object can hold it, within the bounds of its definition, so that the same is read back."""
-    if key[0] not in SCOPES or len(key[1]) > crds.MAX_REFERENCE or len(image.platforms) > crds.MAX_PLATFORMS:
+    if key[0] not in SCOPES or len(key[1]) > crds.MAX_REFERENCE or len(image.platforms) > MAX_PLATFORMS:
         return False
     try:
         return _platforms(tuple(map(_text, image.platforms)), image.indexed) == image.platforms
