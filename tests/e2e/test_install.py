@@ -90,7 +90,12 @@ def test_the_api_server_accepts_what_is_rendered(release: Release, mode: str) ->
     release.plane.apply(*(json.loads(path.read_text()) for path in CERT_MANAGER.glob("*.json")))
     items = release.helm.template("trial", release.namespace, MODES[mode])
     text = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
-    said = release.plane.kubectl("apply", "--server-side", "--dry-run=server", "--filename=-", input=text)
+    flags = (
+        "--server-side",
+        "--dry-run=server",
+        "--force-conflicts",
+    )  # an earlier release may have left its definitions
+    said = release.plane.kubectl("apply", *flags, "--filename=-", input=text)
     assert len(said.splitlines()) == len(items)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tests.controlplane import wait_for
 from tests.images import SAMPLES, RegistryServer, push_samples
 
-from .installation import Installation
+from .installation import NAMESPACE, Installation
 from .test_rights import AT_HOME, EVERYWHERE, REGISTRATION
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def _expected(component: str) -> Iterable[str]:
 
 def test_every_right_is_used_and_nothing_else_is_asked_for(control_plane: ControlPlane, audit: Audit) -> None:
     """An ordinary day: pods come, an image is pushed late and replaced later, older workloads are there."""
+    control_plane.kubectl("delete", "lease", "rightarch-controller", f"--namespace={NAMESPACE}", "--ignore-not-found")
     mark = audit.mark()
     with RegistryServer() as registry:
         images = push_samples(registry)
