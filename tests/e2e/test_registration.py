@@ -25,7 +25,7 @@ PODS = "pods.rightarch.dev"
 WORKLOADS = "workloads.rightarch.dev"
 DRY = {"dryRun": "All"}
 COUNT = re.compile(r'^apiserver_admission_webhook_fail_open_count\{name="([^"]+)",type="admit"\} (\S+)$', re.MULTILINE)
-CONTAINERS = [{"name": "main", "image": "registry.test/app"}]
+CONTAINERS = [{"name": "main", "image": "127.0.0.1:9/app"}]
 POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"generateName": "sent-"}, "spec": {"containers": CONTAINERS}}
 
 
@@ -118,7 +118,7 @@ def test_daemon_sets_are_sent_when_their_template_is_new(sent: Sent) -> None:
     assert sent.after("POST", collection, daemon_set()) == [WORKLOADS]
     sent.client.post(collection, json=daemon_set()).raise_for_status()
     merge = "application/merge-patch+json"
-    other_image = {"template": {"spec": {"containers": [{"name": "main", "image": "registry.test/app:2"}]}}}
+    other_image = {"template": {"spec": {"containers": [{"name": "main", "image": "127.0.0.1:9/app:2"}]}}}
     changes: list[tuple[Object, list[str]]] = [
         ({"spec": other_image}, [WORKLOADS]),
         ({"metadata": {"annotations": {"a": "b"}}}, []),
