@@ -23,6 +23,8 @@ from rightarch.registry.keychain import Keychain
 
 MAX_LOOKUPS: Final = 64
 """Images of one pod that are looked up at the same time: its author must not make us ask for thousands."""
+MAX_IMAGES: Final = 500
+"""Images of one pod that are considered at all."""
 _MAX_MEMOISED: Final = 512
 
 Outcome = ImagePlatforms | Failure
@@ -44,13 +46,15 @@ async def gather(  # noqa: PLR0913 - all that an admission knows
     Returns:
         An Input with an outcome for every image. A look-up that does not end in time goes on without us.
     """
-    references = {name: parse(name) for name in pods.image_names(pod)}
+    names = pods.image_names(pod)
+    references = {name: parse(name) for name in names[:MAX_IMAGES]}
     asking = _Asking(registry, keychain, record)
     images = {name: asking.known(reference) for name, reference in references.items()}
     unknown = [name for name, outcome in images.items() if outcome is None]
     if unknown:
         wanted = {name: reference for name in unknown if isinstance(reference := references[name], Reference)}
         images |= await _look_up(wanted, asking, seconds)
+    images |= dict.fromkeys(names[MAX_IMAGES:], _TOO_MANY)
     return Input(pod, {name: outcome for name, outcome in images.items() if outcome is not None}, capacity)
 
 
@@ -108,5 +112,6 @@ def _failure(error: ImageError) -> Failure:
 
 
 _TOO_MANY: Final = Failure(
-    Reason.LOOKUP_LIMIT, f"the pod has more than {MAX_LOOKUPS} images that are not known; the others come first"
+    Reason.LOOKUP_LIMIT,
+    f"the pod has more than {MAX_LOOKUPS} images that are not known, or {MAX_IMAGES} in all; the others come first",
 )

@@ -366,16 +366,15 @@ async def test_a_stopped_registry(made: Callable[[RegistryOptions], Registry], o
 
 async def test_a_name_without_address(registry: Registry) -> None:
     """A host that does not exist is out of reach, and the error speaks of names."""
-    too_long_to_ask_for = ("a" * 60 + ".") * 5 + "invalid"  # so that no name server is bothered
+    too_long_to_ask_for = "a" * 64 + ".invalid"  # a label has 63 characters at most, so no name server is bothered
     error = await error_of(registry, Reference.parse(f"{too_long_to_ask_for}/app:1"))
     assert error.reason is Reason.REGISTRY_UNREACHABLE
     assert "has no address" in str(error)
 
 
-@pytest.mark.parametrize("host", ["registry.invalid:99999", f"{'a' * 64}.invalid"], ids=["port", "label"])
-async def test_a_host_that_can_not_be(host: str, registry: Registry) -> None:
+async def test_a_host_that_can_not_be(registry: Registry) -> None:
     """A reference may parse and name no host that there can be."""
-    error = await error_of(registry, Reference.parse(f"{host}/app:1"))
+    error = await error_of(registry, Reference.parse("registry.invalid:99999/app:1"))
     assert (error.reason, error.transient) == (Reason.INVALID_REFERENCE, False)
 
 

@@ -5,16 +5,12 @@ slots to cancelled requests. Without httpx's client, whose cookies, redirects an
 where strangers choose the server.
 """
 
-import asyncio
 import logging
-import socket
 import ssl
-from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
 import httpx
-from aiohttp.abc import AbstractResolver, ResolveResult
 from httpx_aiohttp import AiohttpTransport
 
 from rightarch.errors import ImageError, SettingsError
@@ -30,7 +26,8 @@ TOO_LARGE: Final = "too_large"
 
 _log = logging.getLogger(__name__)
 _DRAINED: Final = 64 * 1024
-_DNS_THREADS: Final = 32
+_DNS_SECONDS: Final = 2.0
+_DNS_TRIES: Final = 2
 _DNS_TTL: Final = 10
 _KEEPALIVE: Final = 30.0
 
@@ -46,7 +43,7 @@ class Transport:
         self._options = options
         self._stats = stats
         self._plain_hosts: set[bytes] = set()
-        self._resolver: Resolver | None = None
+        self._resolver: aiohttp.AsyncResolver | None = None
         context = _trusting(options)
         self._secure = self._made(context, loopback_only=False)
         self._plain = self._made(context, loopback_only=True)
@@ -73,7 +70,7 @@ class Transport:
         await self._secure.aclose()
         await self._plain.aclose()
         if self._resolver is not None:
-            await self._resolver.shutdown()
+            await self._resolver.close()
 
     def _count(self, request: httpx.Request, outcome: str) -> None:
         self._stats.requests[outcome] += 1
@@ -108,7 +105,7 @@ class Transport:
 
     def _session(self, context: ssl.SSLContext, guard: AddressGuard) -> aiohttp.ClientSession:
         """Made when first used, since it belongs to the event loop that it is made in."""
-        self._resolver = self._resolver or Resolver()
+        self._resolver = self._resolver or resolver()
         connector = aiohttp.TCPConnector(
             ssl=context,
             limit=0,  # the number of look-ups is bounded, and connections per host
@@ -121,31 +118,13 @@ class Transport:
         return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
 
-class Resolver(AbstractResolver):
-    """Resolves names in threads of its own: names that hang must not hold up everybody else's."""
+def resolver(**more: Any) -> aiohttp.AsyncResolver:  # noqa: ANN401 - c-ares' own options
+    """What finds the addresses of names; to be made in the event loop, and closed.
 
-    def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(_DNS_THREADS, thread_name_prefix="resolver")
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        """The addresses of a host; aiohttp's interface. Raises OSError where there is none."""
-        loop = asyncio.get_running_loop()
-        infos = await loop.run_in_executor(
-            self._threads, lambda: socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, 0, socket.AI_ADDRCONFIG)
-        )
-        return [
-            ResolveResult(hostname=host, host=str(sockaddr[0]), port=port, family=family, proto=proto, flags=0)
-            for family, _, proto, _, sockaddr in infos
-        ]
-
-    async def close(self) -> None:
-        """Nothing: two connectors share it; ``shutdown`` ends it."""
-
-    async def shutdown(self) -> None:
-        """Let the threads end, without waiting for names that hang."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+    Pod authors choose names, and name servers of theirs may hang: hundreds of such names must not hold up one of
+    somebody else, as they would in the threads of ``getaddrinfo``, which nothing can end.
+    """
+    return aiohttp.AsyncResolver(timeout=_DNS_SECONDS, tries=_DNS_TRIES, **more)
 
 
 def _trusting(options: RegistryOptions) -> ssl.SSLContext:
