@@ -272,7 +272,10 @@ def expiry(chain: bytes) -> datetime:
     Raises:
         ValueError: it is no certificate.
     """
-    return x509.load_pem_x509_certificate(chain).not_valid_after_utc
+    try:
+        return x509.load_pem_x509_certificate(chain).not_valid_after_utc
+    except x509.InvalidVersion as error:  # which is no ValueError
+        raise ValueError(str(error)) from error
 
 
 def _strangers(state: State, now: datetime) -> list[str]:
