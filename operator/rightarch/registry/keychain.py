@@ -1,15 +1,15 @@
 """Keychains: which credentials may be tried for an image, and in whose name the answer is remembered."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 from rightarch.reference import Reference
 
 ANONYMOUS: Final = ""
 """The scope of answers that need no credential; what is found in it holds for everybody."""
-
-
+CLUSTER: Final = "cluster"
+"""The scope of what Rightarch's own identity found: like a node's role, it holds for every pod of the cluster."""
 IDENTITY: Final = "<token>"
 """The user name by which Docker's credential helpers say that the password is an identity token."""
 
@@ -28,14 +28,23 @@ class Credential:
 
 
 class Keychain(Protocol):
-    """Where credentials come from. An implementation does not raise: a credential that can't be had is left out."""
+    """Where credentials come from.
+
+    A credential that can't be had is left out. Where it can't be told *now* whether there is one, an implementation
+    raises an UnresolvedImage: the other keychains are tried nevertheless, and only if none of them may read the
+    image, that is what is told, and not that access is denied.
+    """
 
     @property
     def scope(self) -> str:
         """Who is asking: answers found by a credential are given to the same scope only. Anonymous is ``""``."""
 
     async def credentials(self, reference: Reference) -> Sequence[Credential]:
-        """All credentials that match a reference, in the order in which they are to be tried."""
+        """All credentials that match a reference, in the order in which they are to be tried.
+
+        Raises:
+            UnresolvedImage: whether there are any can't be told now.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +68,42 @@ class InMemoryKeychain:
     async def credentials(self, reference: Reference) -> Sequence[Credential]:
         """Those of the reference's registry."""
         return self.registries.get(reference.domain, ())
+
+
+@dataclass(frozen=True, slots=True)
+class Scoped:
+    """A keychain whose answers are remembered in a narrower scope than its own."""
+
+    keychain: Keychain
+    scope: str
+
+    async def credentials(self, reference: Reference) -> Sequence[Credential]:
+        """Those of the keychain."""
+        return await self.keychain.credentials(reference)
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Keychains that are tried one after the other. What one of them finds is remembered in its own scope.
+
+    The first scope is the narrowest, that of who asks: look-ups are shared, and failures remembered, in it.
+    """
+
+    keychains: tuple[Keychain, ...]
+
+
+Keys: TypeAlias = Keychain | Chain
+"""One keychain or several."""
+
+_ANYBODY: Final = AnonymousKeychain()
+
+
+def links(keys: Keys) -> tuple[Keychain, ...]:
+    """The keychains to try, in order; at last nobody's, without a credential."""
+    given = keys.keychains if isinstance(keys, Chain) else (keys,)
+    return given if given and given[-1].scope == ANONYMOUS else (*given, _ANYBODY)
+
+
+def pull_scope(namespace: str, names: Iterable[str]) -> str:
+    """The scope of pods in a namespace that name these pull secrets, in whatever order."""
+    return f"{namespace}/{','.join(sorted(set(names)))}"
