@@ -183,14 +183,18 @@ class Constraints:
         return Writing(terms, created=bool(terms) and self.terms is None)
 
     def without(self, writing: Writing) -> "Constraints":
-        """The constraints as they were before a writing: only expressions exactly as written count as ours."""
+        """The constraints as they were before a writing: only expressions exactly as written count as ours.
+
+        A term that has nothing else is ours only where the record says that it was created; elsewhere somebody has
+        edited the pod since, and what is left is the user's: an empty term would match no node.
+        """
         if self.terms is None:
             return self
+        created = writing.created and self.terms[:1] == [
+            {"matchExpressions": [r.raw() for r in writing.terms.get(0, ())]}
+        ]
         terms = [_without(term, writing.terms.get(index, ())) for index, term in enumerate(self.terms)]
-        if writing.created and terms and is_empty(terms[0]):
-            del terms[0]
-            return Constraints(self.selector, terms or None)
-        return Constraints(self.selector, terms)
+        return Constraints(self.selector, terms[1:] or None) if created else Constraints(self.selector, terms)
 
     def with_(self, writing: Writing) -> list[Term] | None:
         """The required terms after a writing."""
@@ -243,14 +247,13 @@ def _with(term: Term, requirements: Iterable[Requirement]) -> Term:
 
 
 def _without(term: Term, requirements: Iterable[Requirement]) -> Term:
+    """The term without requirements; as it is where nothing would be left."""
     expressions = list(term.get("matchExpressions") or ())
     found = [index for r in requirements if (index := _last(expressions, r.raw())) is not None]
-    if not found:
-        return term
     left: Term = {**term, "matchExpressions": [e for index, e in enumerate(expressions) if index not in found]}
     if not left["matchExpressions"]:
         del left["matchExpressions"]
-    return left
+    return term if not found or is_empty(left) else left
 
 
 def _last(expressions: Sequence[Expression], ours: Expression) -> int | None:

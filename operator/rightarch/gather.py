@@ -13,7 +13,7 @@ from typing import Final
 from rightarch import pod as pods
 from rightarch.capacity import Capacity
 from rightarch.errors import ImageError, InvalidReference
-from rightarch.placement import Failure, Input
+from rightarch.placement import Failure, Input, decide
 from rightarch.platforms import ImagePlatforms
 from rightarch.pod import Pod
 from rightarch.reasons import Reason
@@ -51,11 +51,18 @@ async def gather(  # noqa: PLR0913 - all that an admission knows
     asking = _Asking(registry, keychain, record)
     images = {name: asking.known(reference) for name, reference in references.items()}
     unknown = [name for name, outcome in images.items() if outcome is None]
-    if unknown:
+    if unknown and not _settled(pod, capacity, images):
         wanted = {name: reference for name in unknown if isinstance(reference := references[name], Reference)}
         images |= await _look_up(wanted, asking, seconds)
     images |= dict.fromkeys(names[MAX_IMAGES:], _TOO_MANY)
-    return Input(pod, {name: outcome for name, outcome in images.items() if outcome is not None}, capacity)
+    return Input(pod, {name: _NOT_ASKED if outcome is None else outcome for name, outcome in images.items()}, capacity)
+
+
+def _settled(pod: Pod, capacity: Capacity, images: Mapping[str, Outcome | None]) -> bool:
+    """Whether the images that are known settle the decision already, so that nobody need wait for the others."""
+    known = {name: outcome for name, outcome in images.items() if isinstance(outcome, ImagePlatforms)}
+    hopeless = {Reason.NO_COMMON_ARCHITECTURE, Reason.CONFLICTING_CONSTRAINT}
+    return bool(known) and decide(Input(pod, known, capacity)).reason in hopeless
 
 
 def parse(name: str) -> Reference | Failure:
@@ -115,3 +122,4 @@ _TOO_MANY: Final = Failure(
     Reason.LOOKUP_LIMIT,
     f"the pod has more than {MAX_LOOKUPS} images that are not known, or {MAX_IMAGES} in all; the others come first",
 )
+_NOT_ASKED: Final = Failure(Reason.UNRESOLVED, "it was not asked for: the other images settle the decision")

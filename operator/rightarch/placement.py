@@ -214,8 +214,8 @@ def _unknown(failures: Mapping[str, Failure]) -> tuple[Reason, str]:
     if failure is None:
         return Reason.UNRESOLVED, "the pod names no image"
     if permanent:
-        return failure.reason, f"image {_cut(name)}: {failure.message}"
-    return Reason.UNRESOLVED, f"image {_cut(name)}: {failure.reason}: {failure.message}"
+        return failure.reason, f"{failure.message} (image {_cut(name)})"
+    return Reason.UNRESOLVED, f"{failure.reason}: {failure.message} (image {_cut(name)})"
 
 
 def _written(pod: Pod) -> Writing:
