@@ -1,6 +1,7 @@
 """The command line, as a process: what it says, where, and with which status."""
 
 import os
+import shutil
 import subprocess
 import sys
 from importlib.metadata import version
@@ -78,3 +79,44 @@ def test_the_command_line_itself_is_light() -> None:
     code = f"import sys, rightarch.cli; sys.exit(', '.join(set({HEAVY!r}) & set(sys.modules)) or 0)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=30)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(("shell", "word"), [("bash", "complete -o default"), ("zsh", "compdef"), ("fish", "complete")])
+def test_completion_scripts(shell: str, word: str) -> None:
+    """Each shell is given a script that it can read."""
+    done = run("completion", shell)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert word in done.stdout
+    if program := shutil.which(shell):
+        subprocess.run([program, "-n"], input=done.stdout, text=True, check=True, timeout=30)
+
+
+def test_an_unknown_shell_is_wrong_usage() -> None:
+    """Status 2."""
+    assert run("completion", "tcsh").returncode == 2
+
+
+def test_completion_in_bash() -> None:
+    """A shell that has read the script completes commands and options."""
+    program = shutil.which("bash")
+    assert program
+    typed = """
+        COMP_WORDS=(rightarch image inspect --req); COMP_CWORD=3; _rightarch_completion rightarch
+        echo "${COMPREPLY[@]}"
+        COMP_WORDS=(rightarch ima); COMP_CWORD=1; _rightarch_completion rightarch; echo "${COMPREPLY[@]}"
+    """
+    done = subprocess.run(
+        [program, "-c", f"{run('completion', 'bash').stdout}{typed}"],
+        env=os.environ | {"PATH": f"{COMMANDS}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+    )
+    assert done.stdout.splitlines() == ["--require", "image"]
+
+
+@pytest.mark.parametrize("name", ["webhook", "controller", "image", "completion"])
+def test_commands_are_listed(name: str) -> None:
+    """The help names all of them."""
+    assert f" {name} " in run("--help").stdout

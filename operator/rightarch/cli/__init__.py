@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from rightarch.cli import controller, webhook
+from rightarch.cli import completion, controller, image, webhook
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -46,3 +46,5 @@ def rightarch(
 
 app.command(epilog=webhook.EPILOG)(webhook.webhook)
 app.command(epilog=controller.EPILOG)(controller.controller)
+app.command(epilog=completion.EPILOG)(completion.completion)
+app.add_typer(image.app, name="image")

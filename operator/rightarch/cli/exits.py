@@ -8,6 +8,7 @@ from rightarch.errors import RightarchError, SettingsError
 
 FAILURE: Final = 1
 USAGE: Final = 2
+FINDINGS: Final = 3
 
 
 def fail(error: RightarchError) -> NoReturn:
@@ -15,3 +16,9 @@ def fail(error: RightarchError) -> NoReturn:
     for line in str(error).splitlines():
         typer.echo(f"rightarch: {line}", err=True)
     raise typer.Exit(USAGE if isinstance(error, SettingsError) else FAILURE)
+
+
+def misused(problem: str) -> NoReturn:
+    """Say what is wrong with how a command was called, and exit."""
+    typer.echo(f"rightarch: {problem}", err=True)
+    raise typer.Exit(USAGE)

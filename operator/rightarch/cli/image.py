@@ -1,0 +1,146 @@
+"""The commands ``rightarch image …``: what registries tell of images."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from rightarch.cli.exits import fail, misused
+from rightarch.errors import InvalidReference, RightarchError, SettingsError
+from rightarch.platforms import Platform
+from rightarch.reference import Reference
+
+SECONDS: Final = 30.0
+
+INSPECT_EPILOG: Final = """[bold]Examples[/bold]
+
+rightarch image inspect nginx:1.27 ghcr.io/team/app@sha256:…
+
+rightarch image inspect nginx --require linux/amd64,linux/arm64 && echo runs on both
+
+rightarch image inspect nginx -o json | jq -r '.images\\[].platforms\\[].platform'
+
+rightarch image inspect nginx --raw | sha256sum
+
+[bold]Exit status[/bold]
+
+0: fine. 1: an error, nothing is known. 2: wrong usage. 3: an image is missing, or lacks a platform of --require.
+"""
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Ask registries about images.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class Output(StrEnum):
+    """The forms of output."""
+
+    TABLE = "table"
+    JSON = "json"
+    YAML = "yaml"
+
+
+@app.command(epilog=INSPECT_EPILOG, no_args_is_help=True)
+def inspect(  # noqa: PLR0913, PLR0917 - one parameter an option; typer passes them by name
+    references: Annotated[
+        list[str], typer.Argument(metavar="REF...", help="Images, by tag or digest.", show_default=False)
+    ],
+    output: Annotated[
+        Output, typer.Option("--output", "-o", envvar="RIGHTARCH_OUTPUT", help="For people, or for programs.")
+    ] = Output.TABLE,
+    verbose: Annotated[
+        bool,
+        typer.Option("--verbose", "-v", help="All descriptors with their manifests, as JSON (or -o yaml)."),
+    ] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="The very bytes of the document of one image.")] = False,
+    require: Annotated[
+        list[str] | None,
+        typer.Option(
+            envvar="RIGHTARCH_REQUIRE",
+            metavar="PLATFORM,…",
+            help="Platforms that each image must have, as in linux/amd64,linux/arm64; otherwise exit status 3.",
+        ),
+    ] = None,
+    registry_ca_file: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="RIGHTARCH_REGISTRY_CA_FILE",
+            exists=True,
+            dir_okay=False,
+            readable=True,
+            help="Further CAs to trust for registries, PEM.",
+        ),
+    ] = None,
+    token_realm: Annotated[
+        list[str] | None,
+        typer.Option(
+            envvar="RIGHTARCH_TOKEN_REALM",
+            metavar="REGISTRY=HOST",
+            help="A registry's token service on another host, which may see your credentials.",
+        ),
+    ] = None,
+    timeout: Annotated[
+        float, typer.Option(envvar="RIGHTARCH_TIMEOUT", min=0.1, max=3600, help="Seconds to wait for one document.")
+    ] = SECONDS,
+) -> None:
+    """Show what images are made of: digest, media type, and a line for each platform with its compressed size.
+
+    It uses the credentials of docker login and podman login. Registries on this machine may speak plain HTTP.
+    """
+    if raw and (len(references) > 1 or verbose or require or output is not Output.TABLE):
+        misused("--raw is for one image, without --verbose, --require and --output: it prints bytes and nothing else")
+    parsed, required, realms = _references(references), _platforms(require or []), _realms(token_realm or [])
+    from rightarch.cli import inspecting  # noqa: PLC0415 - the registry client, which no help and completion needs
+
+    wanted = inspecting.Wanted(
+        references=parsed,
+        output=output.value,
+        verbose=verbose,
+        raw=raw,
+        required=required,
+        ca_file=registry_ca_file,
+        token_realms=realms,
+        timeout=timeout,
+    )
+    try:
+        status = inspecting.run(wanted)
+    except RightarchError as error:
+        fail(error)
+    raise typer.Exit(status)
+
+
+def _references(texts: list[str]) -> tuple[Reference, ...]:
+    """The references; all that are wrong are pointed at, and then nothing is asked for."""
+    parsed, wrong = [], []
+    for text in texts:
+        try:
+            parsed.append(Reference.parse(text))
+        except InvalidReference as error:
+            wrong.append(error)
+    for each in wrong:
+        name = "".join(character if character.isprintable() else "?" for character in each.text)
+        caret = f"{' ' * each.position}^ {each.problem}"
+        typer.echo(f"rightarch: this is no image reference:\n  {name}\n  {caret}", err=True)
+    if wrong:
+        misused(f"{len(wrong)} of {len(texts)} references can't be right; no registry was asked")
+    return tuple(parsed)
+
+
+def _platforms(texts: list[str]) -> tuple[Platform, ...]:
+    try:
+        return tuple(dict.fromkeys(Platform.parse(part.strip()) for text in texts for part in text.split(",")))
+    except ValueError as error:
+        fail(SettingsError(f"--require: {error}"))
+
+
+def _realms(texts: list[str]) -> dict[str, frozenset[str]]:
+    realms: dict[str, frozenset[str]] = {}
+    for text in texts:
+        registry, equals, host = text.partition("=")
+        if not (registry and equals and host):
+            misused(f"--token-realm: {text!r} is not REGISTRY=HOST, as in registry.example.com=gitlab.example.com")
+        realms[registry] = realms.get(registry, frozenset()) | {host}
+    return realms
