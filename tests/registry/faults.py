@@ -93,3 +93,13 @@ def answer(status: int = 200, body: bytes = b"", **headers: str) -> bytes:
     fields = {"content_length": str(len(body)), "connection": "close"} | headers
     lines = [f"HTTP/1.1 {status} Status", *(f"{name.replace('_', '-')}: {value}" for name, value in fields.items())]
     return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def fixed(*answers: bytes) -> Callable[[Asked, asyncio.StreamWriter], Awaitable[None]]:
+    """A handler that gives these answers in turn, and the last one for ever."""
+    left = list(answers)
+
+    async def handle(_: Asked, writer: asyncio.StreamWriter) -> None:
+        writer.write(left.pop(0) if len(left) > 1 else left[0])
+
+    return handle

@@ -8,7 +8,9 @@ where the connection is made. One noun a module, each importing only those above
     memory · observer                         what is remembered, within bounds; who is told of it
     challenge · address · location            what servers and pod authors name, and whether it may be followed
     failures                                  what went wrong, as ImageErrors
+    circuit                                   hosts that fail, and are not asked for a while
     transport                                 one request, one bounded answer
+    sender                                    whether a request is sent; equal ones once
     authorization                             tokens; a generator of requests
     client                                    one look-up; a generator of requests
     registry                                  cache, single-flight, limits: the public face

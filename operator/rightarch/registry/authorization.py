@@ -24,6 +24,7 @@ from rightarch.registry.keychain import Credential
 from rightarch.registry.location import locate
 from rightarch.registry.memory import Recent
 from rightarch.registry.options import RegistryOptions
+from rightarch.registry.sender import CLIENT, SHARED
 from rightarch.registry.transport import LIMIT, TOO_LARGE
 
 Result = TypeVar("Result")
@@ -81,28 +82,33 @@ class Authorizer:
             ImageError: AccessDenied, UntrustedRealm, RateLimited or RegistryFailed of the token service.
         """
         key = _Key(request.url.netloc, _repository(request.url), credential)
+        request.extensions[CLIENT] = _fingerprint(credential)
         remembered = self._challenges.get(key.registry)
         held, fresh = self._held(key), False
         if held is None and remembered is not None:
             held = yield from self._obtain(remembered, key, reference, request.url)
             fresh = held is not None
         response = yield _with(request, held)
-        asked = self._asked(response, key)
+        asked = self._asked(response, key, held)
         if asked is None or (fresh and remembered is not None and asked.realm == remembered.realm):
             return response
         self._challenges.put(key.registry, asked)
-        held = yield from self._obtain(asked, key, reference, request.url)
+        held = self._held(key) or (yield from self._obtain(asked, key, reference, request.url))
         if held is None:
             return response
         response = yield _with(request, held)
-        self._asked(response, key)
+        self._asked(response, key, held)
         return response
 
-    def _asked(self, response: httpx.Response, key: _Key) -> Challenge | None:
-        """What a 401 asks for, if that can be given; the token that met with it is not used again."""
+    def _asked(self, response: httpx.Response, key: _Key, held: str | None) -> Challenge | None:
+        """What a 401 asks for, if that can be given.
+
+        The token that met with it is not used again; one that somebody else got meanwhile is.
+        """
         if response.status_code != 401:
             return None
-        self._tokens.drop(key)
+        if held == self._held(key):
+            self._tokens.drop(key)
         return challenge.choose(challenge.parse(response.headers.get_list("www-authenticate")))
 
     def _held(self, key: _Key) -> str | None:
@@ -124,7 +130,9 @@ class Authorizer:
 
     def _fetch(self, asked: Challenge, key: _Key, reference: Reference, url: httpx.URL) -> Flow[_Authorization]:
         realm = self._realm(asked.realm, key, url)
-        response = yield _token_request(realm, _parameters(asked, key), key.credential)
+        request = _token_request(realm, parameters := _parameters(asked, key), key.credential)
+        request.extensions |= {CLIENT: _fingerprint(key.credential), SHARED: (key, str(realm), str(parameters))}
+        response = yield request
         if error := failures.of_token_status(response, reference):
             raise error
         token, life = _parse_token(response)
@@ -190,6 +198,11 @@ def _parse_token(response: httpx.Response) -> tuple[str, float]:
     life = content.get("expires_in")
     seconds = float(life) if isinstance(life, int | float) else 0.0
     return token, min(max(seconds, _MIN_LIFE), _MAX_LIFE)
+
+
+def _fingerprint(credential: Credential | None) -> int | None:
+    """What tells credentials apart without being one; hashes of texts are keyed anew in each process."""
+    return None if credential is None else hash(credential)
 
 
 def _basic(credential: Credential) -> str:

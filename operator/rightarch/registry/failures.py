@@ -37,7 +37,7 @@ def of_status(response: httpx.Response, reference: Reference) -> ImageError | No
             Reason.IMAGE_NOT_FOUND,
             f"registry {host} does not have {reference}, or lacks a part of it: check name and tag",
         )
-    return _of_server(response, f"registry {host}")
+    return _refused(response, f"registry {host}")
 
 
 def of_token_status(response: httpx.Response, reference: Reference) -> ImageError | None:
@@ -50,7 +50,17 @@ def of_token_status(response: httpx.Response, reference: Reference) -> ImageErro
             Reason.ACCESS_DENIED,
             f"token service {host} gives no access to {reference}: it does not exist, or needs other credentials",
         )
-    return _of_server(response, f"token service {host}")
+    return _refused(response, f"token service {host}")
+
+
+def of_server(response: httpx.Response, kind: str) -> ImageError | None:
+    """The error of a server that refuses all requests for now, or fails; None for an answer about what was asked.
+
+    501 is such an answer: the method is not implemented.
+    """
+    if response.status_code != 429 and (response.status_code < 500 or response.status_code == 501):
+        return None
+    return _refused(response, f"{kind} {named(response.request.url)}")
 
 
 def of_exception(error: BaseException, url: httpx.URL) -> ImageError | None:
@@ -74,6 +84,11 @@ def timed_out(reference: Reference, seconds: float) -> ImageError:
     )
 
 
+def slow(url: httpx.URL, seconds: float) -> ImageError:
+    """The error for a request that was not answered in time."""
+    return ImageError.of(Reason.TIMED_OUT, f"{named(url)} did not answer within {seconds:.2g} s")
+
+
 def failed(url: httpx.URL, problem: str) -> ImageError:
     """A fault of the server at a URL."""
     return ImageError.of(Reason.REGISTRY_FAILED, f"{named(url)} {problem}")
@@ -89,7 +104,7 @@ def named(url: httpx.URL) -> str:
     return url.netloc.decode("ascii", "replace")
 
 
-def _of_server(response: httpx.Response, who: str) -> ImageError:
+def _refused(response: httpx.Response, who: str) -> ImageError:
     retry_after = _retry_after(response.headers.get("retry-after", ""))
     if response.status_code == 429:
         wait = f" for {retry_after:.0f} s" if retry_after else ""

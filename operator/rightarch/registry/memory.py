@@ -1,6 +1,7 @@
 """Memory: what is remembered between look-ups, within bounds."""
 
 from collections import OrderedDict
+from collections.abc import ValuesView
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -36,6 +37,10 @@ class Recent(Generic[Key, Value]):
         """Forget a value, if there is one."""
         self._entries.pop(key, None)
 
+    def values(self) -> ValuesView[Value]:
+        """All values, which counts as no use."""
+        return self._entries.values()
+
     def __len__(self) -> int:
         return len(self._entries)
 
@@ -49,9 +54,11 @@ class Answer:
         fresh_until: when to ask again, on the monotonic clock, in seconds.
         stale_until: when the outcome must no longer be used at all.
         kept: whether it is kept outside of this process: then it answers until a registry fails to confirm it.
+        stale: whether its registry failed to confirm it when it was last asked.
     """
 
     outcome: ImagePlatforms | ImageError
     fresh_until: float
     stale_until: float
     kept: bool = False
+    stale: bool = False

@@ -20,8 +20,8 @@ from rightarch.registry.keychain import ANONYMOUS, Credential, Keychain
 from rightarch.registry.memory import Answer, Recent
 from rightarch.registry.observer import Key, Observer, Unobserved
 from rightarch.registry.options import RegistryOptions
+from rightarch.registry.sender import Sender
 from rightarch.registry.stats import Stats
-from rightarch.registry.transport import Transport
 
 _log = logging.getLogger(__name__)
 _FOREVER: Final = float("inf")
@@ -49,7 +49,7 @@ class Registry:
         self._recorded: set[Key] = set()
         self._busy: Counter[str] = Counter()
         self._client = Client(Authorizer(options, clock), self._contents)
-        self._transport = Transport(options, self.stats)
+        self._sender = Sender(options, self.stats, clock)
 
     def known(
         self, reference: Reference, keychain: Keychain, *, record: bool = True
@@ -68,9 +68,16 @@ class Registry:
             return None
         if now >= answer.fresh_until:
             self._refresh(key, reference, keychain, record=record)
+        self.stats.stale += answer.stale
         if record and isinstance(answer.outcome, ImagePlatforms):
             self.observer.used(found, answer.outcome)
         return answer.outcome
+
+    def stale(self, reference: Reference, keychain: Keychain) -> bool:
+        """Whether the platforms that memory holds are such that the registry failed to confirm when it was asked."""
+        own = self._answers.get((keychain.scope, reference.canonical))
+        answer = own or (self._shared(reference) if keychain.scope else None)
+        return answer is not None and answer.stale
 
     def learn(self, reference: Reference, scope: str, image: ImagePlatforms, age: float) -> ImagePlatforms:
         """Take over what was read elsewhere, in a scope, ``age`` seconds ago. What is known better here stays.
@@ -140,7 +147,7 @@ class Registry:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
-        await self._transport.aclose()
+        await self._sender.aclose()
 
     def _shared(self, reference: Reference) -> Answer | None:
         """What was found without a credential. That nothing was found so says nothing about who has one."""
@@ -268,7 +275,7 @@ class Registry:
             request = next(flow)
             while True:
                 try:
-                    response = await self._transport.send(request)
+                    response = await self._sender.send(request)
                 except ImageError as error:
                     request = flow.throw(error)
                 else:
@@ -289,7 +296,7 @@ class Registry:
         wait = outcome.retry_after or self._options.negative_ttl * random.uniform(0.75, 1.25)  # noqa: S311 - no secret
         if outcome.transient and held and isinstance(held.outcome, ImagePlatforms) and now < held.stale_until:
             end = min(held.stale_until, now + self._options.stale_ttl)
-            self._answers.put(key, Answer(held.outcome, now + wait, end, kept))
+            self._answers.put(key, Answer(held.outcome, now + wait, end, kept, stale=True))
         else:
             self._answers.put(key, Answer(outcome, now + wait, now + wait))
 
