@@ -5,12 +5,17 @@ import json
 import os
 import platform
 from pathlib import Path
+from typing import Any
 
-from tests.bench import burst, cold, endpoint
+from tests.bench import burst, cold, cold_start, controller, endpoint, facts
 from tests.bench.figures import console
 from tests.bench.stage import stage
 
-PARTS = {"burst": burst.main, "endpoint": endpoint.main, "cold": cold.main}
+ON_STAGE = {"burst": burst.main, "endpoint": endpoint.main, "cold": cold.main}
+"""What is measured on one stage, in so many rounds."""
+ALONE = {"cold-start": cold_start.main, "facts": facts.main, "controller": controller.main}
+"""What sets its own stage."""
+PARTS = (*ON_STAGE, *ALONE)
 
 
 def main() -> None:
@@ -19,11 +24,17 @@ def main() -> None:
     console.print(
         f"{os.cpu_count()} CPUs, {platform.system()} {platform.release()}, Python {platform.python_version()}"
     )
-    figures = {}
-    with stage() as on:
-        for name in options.parts or PARTS:
+    wanted = options.parts or PARTS
+    figures: dict[str, Any] = {}
+    if staged := [name for name in wanted if name in ON_STAGE]:
+        with stage() as on:
+            for name in staged:
+                console.rule(name)
+                figures[name] = ON_STAGE[name](on, options.rounds)
+    for name in wanted:
+        if name in ALONE:
             console.rule(name)
-            figures[name] = PARTS[name](on, options.rounds)
+            figures[name] = ALONE[name]()
     if options.json:
         options.json.write_text(json.dumps(figures, indent=2) + "\n")
 

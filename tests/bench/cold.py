@@ -113,5 +113,6 @@ def _registry() -> Iterator[tuple[RegistryServer, TokenServer, Path]]:
 def _webhook(stage: Stage, folder: Path) -> Iterator[WebhookServer]:
     """A webhook that knows nothing yet."""
     options = ["--lookup-budget=3"]
-    with WebhookServer(stage.kubeconfig, registry_ca=folder / "pki" / "ca.crt", options=options) as webhook:
+    kubeconfig = stage.installation.release.kubeconfig("webhook")
+    with WebhookServer(kubeconfig, registry_ca=folder / "pki" / "ca.crt", options=options) as webhook:
         yield webhook

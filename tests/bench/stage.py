@@ -1,6 +1,5 @@
 """The stage of the admission benchmarks: a control plane, a registry, Rightarch under an account of its own."""
 
-import base64
 import json
 import tempfile
 import time
@@ -17,11 +16,12 @@ from tests.bench.noop import NoopServer
 from tests.controlplane import CertificateAuthority, ControlPlane, fake_node
 from tests.images.registry import RegistryServer
 from tests.images.samples import push_samples
-from tests.support.webhook import NAME, WebhookServer
+from tests.support import installation
+from tests.support.installation import Installation, Replica
 
 NAMESPACE = "bench"
-ACCOUNT = "rightarch"
-USER = f"system:serviceaccount:{NAMESPACE}:{ACCOUNT}"
+USER = f"system:serviceaccount:{installation.NAMESPACE}:{installation.RELEASE}-webhook"
+WEBHOOKS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 _SECONDS = 30
 
 
@@ -30,19 +30,25 @@ class Stage:
     """What the benchmarks of admission run on; made by ``stage``.
 
     Attributes:
+        installation: the chart as helm installed it, its processes under its own accounts.
+        registration: the chart's own webhook configuration.
         images: full names of the sample images, by repository and tag.
-        kubeconfig: of Rightarch's account.
-        audit: the API server's log of the requests of Rightarch's account.
+        audit: the API server's log of the requests of the webhook's account.
     """
 
     plane: ControlPlane
     registry: RegistryServer
-    webhook: WebhookServer
+    installation: Installation
+    registration: dict[str, Any]
     noop: NoopServer
     images: dict[str, str]
-    kubeconfig: Path
     audit: Path
     client: httpx.Client
+
+    @property
+    def webhook(self) -> Replica:
+        """The webhook that answers."""
+        return self.installation.webhook
 
     def pod(self, image: str) -> dict[str, Any]:
         """A pod of two containers and about 3 KB as the API server stores it."""
@@ -57,10 +63,10 @@ class Stage:
 
     def register(self, configuration: dict[str, Any] | None, active: Callable[[dict[str, Any]], bool]) -> None:
         """Register a webhook in place of any other (None: none at all), and wait until the API server acts on it."""
-        path = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
-        self.client.delete(f"{path}/{NAME}")
+        for each in self.client.get(WEBHOOKS).raise_for_status().json()["items"]:
+            self.client.delete(f"{WEBHOOKS}/{each['metadata']['name']}").raise_for_status()
         if configuration:
-            self.client.post(path, json=configuration).raise_for_status()
+            self.client.post(WEBHOOKS, json=configuration).raise_for_status()
         _wait(lambda: active(self.probe()), "the registration takes effect")
 
     def probe(self) -> dict[str, Any]:
@@ -89,7 +95,10 @@ class Stage:
 
 @contextmanager
 def stage() -> Iterator[Stage]:
-    """Start everything; scheduler, controllers and KWOK are paused, so that only admission is measured."""
+    """Start everything, Rightarch as helm installs it.
+
+    Scheduler, controllers and KWOK are paused, so that only admission is measured.
+    """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rightarch-bench-")))
         audit = folder / "audit.log"
@@ -97,18 +106,23 @@ def stage() -> Iterator[Stage]:
         registry = stack.enter_context(RegistryServer(authority=CertificateAuthority(folder / "pki")))
         images = push_samples(registry)
         plane.apply(*(fake_node(f"{arch}-{index}", arch) for arch in ("amd64", "arm64") for index in range(2)))
-        kubeconfig = _account(plane, folder)
-        ca = folder / "pki" / "ca.crt"
-        webhook = stack.enter_context(WebhookServer(kubeconfig, registry_ca=ca))
+        trust = [f"--registry-ca-file={folder / 'pki' / 'ca.crt'}"]
+        installed = stack.enter_context(Installation(plane, webhook_options=trust, controller_options=trust))
+        plane.kubectl("create", "namespace", NAMESPACE)
+        _wait(lambda: plane.kubectl("-n", NAMESPACE, "get", "serviceaccounts", "-o", "name") != "", "the account")
         noop = stack.enter_context(NoopServer(folder))
         for component in ("kube-scheduler", "kube-controller-manager", "kwok"):
             plane.pause(component)
         client = stack.enter_context(plane.client())
-        yield Stage(plane, registry, webhook, noop, images, kubeconfig, audit, client)
+        registration = _registration(client)
+        try:
+            yield Stage(plane, registry, installed, registration, noop, images, audit, client)
+        finally:
+            client.post(WEBHOOKS, json=registration)  # for helm to remove
 
 
 def _audited(folder: Path, log: Path) -> list[str]:
-    """Flags that make the API server log the requests of Rightarch's account, and of nobody else."""
+    """Flags that make the API server log the requests of the webhook's account, and of nobody else."""
     rules = [{"level": "Metadata", "users": [USER], "omitStages": ["RequestReceived"]}, {"level": "None"}]
     policy = folder / "audit.yaml"
     policy.write_text(yaml.safe_dump({"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "rules": rules}))
@@ -116,32 +130,16 @@ def _audited(folder: Path, log: Path) -> list[str]:
     return [f"--audit-policy-file={policy}", f"--audit-log-path={log}", "--audit-log-mode=blocking"]
 
 
-def _account(plane: ControlPlane, folder: Path) -> Path:
-    """A kubeconfig of an account that may list and watch Nodes, and nothing else."""
-    plane.kubectl("create", "namespace", NAMESPACE)
-    plane.kubectl("-n", NAMESPACE, "create", "serviceaccount", ACCOUNT)
-    plane.kubectl("create", "clusterrole", ACCOUNT, "--verb=list,watch", "--resource=nodes")
-    plane.kubectl(
-        "create", "clusterrolebinding", ACCOUNT, f"--clusterrole={ACCOUNT}", f"--serviceaccount={NAMESPACE}:{ACCOUNT}"
-    )
-    token = plane.kubectl("-n", NAMESPACE, "create", "token", ACCOUNT).strip()
-    authority = base64.b64encode(plane.ca.read_bytes()).decode()
-    path = folder / "kubeconfig"
-    path.write_text(
-        yaml.safe_dump(
-            {
-                "apiVersion": "v1",
-                "kind": "Config",
-                "clusters": [
-                    {"name": "c", "cluster": {"server": plane.server, "certificate-authority-data": authority}}
-                ],
-                "users": [{"name": "u", "user": {"token": token}}],
-                "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
-                "current-context": "x",
-            }
-        )
-    )
-    return path
+def _registration(client: httpx.Client) -> dict[str, Any]:
+    """The chart's webhook configuration, as it may be created again."""
+    [found] = client.get(WEBHOOKS).raise_for_status().json()["items"]
+    metadata = {key: found["metadata"][key] for key in ("name", "labels", "annotations") if key in found["metadata"]}
+    return {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "MutatingWebhookConfiguration",
+        "metadata": metadata,
+        "webhooks": found["webhooks"],
+    }
 
 
 def _total(text: str, name: str) -> float:

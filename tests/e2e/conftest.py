@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.controlplane import ControlPlane, fake_node
+from tests.support.installation import NAMESPACE, Release
 
 from .audit import Audit
-from .installation import NAMESPACE, Release
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

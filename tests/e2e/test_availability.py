@@ -13,8 +13,7 @@ import pytest
 
 from tests.controlplane import wait_for
 from tests.images import RegistryServer, push_samples
-
-from .installation import DECISION, Installation
+from tests.support.installation import DECISION, Installation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.controlplane import ControlPlane
-
-    from .installation import Release
+    from tests.support.installation import Release
 
     Object = dict[str, Any]
 

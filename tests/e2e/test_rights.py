@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.controlplane import CertificateAuthority
-
-from .installation import NAMESPACE, Release
+from tests.support.installation import NAMESPACE, Release
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

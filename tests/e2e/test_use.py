@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from tests.controlplane import wait_for
 from tests.images import SAMPLES, RegistryServer, push_samples
+from tests.support.installation import NAMESPACE, Installation
 
-from .installation import NAMESPACE, Installation
 from .test_rights import AT_HOME, EVERYWHERE, REGISTRATION
 
 if TYPE_CHECKING:
