@@ -49,8 +49,9 @@ class SeenPod:
         node: the node it was bound to, if it was.
         architecture: of that node, by its label.
         unschedulable: whether the scheduler found no node for it.
-        reason: the label that Rightarch wrote, if it did.
-        spec: its spec.
+        reason: the Reason that Rightarch wrote, if it did: as its label, or on its DaemonSet.
+        spec: its spec; of a DaemonSet's pod with the affinity of the template, in whose place the DaemonSet
+            controller puts one that names the node.
     """
 
     name: str
@@ -139,8 +140,8 @@ def _fairness(seen: Seen) -> Iterator[str]:
     """The comparison is with what Rightarch never saw, and with as many pods."""
     if touched := [pod.name for pod in seen.pods if pod.reason or pod.written]:
         yield f"without Rightarch, {', '.join(touched)} has something of it"
-    if len(seen.pods) != seen.workload.pods:
-        yield f"without Rightarch it has {len(seen.pods)} pods; {seen.workload.pods} were expected"
+    if len(seen.pods) != seen.workload.expected_without:
+        yield f"without Rightarch it has {len(seen.pods)} pods; {seen.workload.expected_without} were expected"
 
 
 def _shared(seen: Seen) -> Iterator[str]:

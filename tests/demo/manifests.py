@@ -53,6 +53,10 @@ def _deployment(workload: Workload, template: Object) -> tuple[str, Object]:
     return "apps/v1", {"replicas": workload.pods, "selector": selector, "template": template}
 
 
+def _daemon_set(_: Workload, template: Object) -> tuple[str, Object]:
+    return "apps/v1", {"selector": {"matchLabels": template["metadata"]["labels"]}, "template": template}
+
+
 def _job(workload: Workload, template: Object) -> tuple[str, Object]:
     return "batch/v1", {"parallelism": workload.pods, "completions": workload.pods, "template": template}
 
@@ -63,4 +67,4 @@ def _cron_job(workload: Workload, template: Object) -> tuple[str, Object]:
     return "batch/v1", {"schedule": "0 3 * * *", "jobTemplate": {"spec": job}}
 
 
-_BODIES = {"Pod": _pod, "Deployment": _deployment, "Job": _job, "CronJob": _cron_job}
+_BODIES = {"Pod": _pod, "Deployment": _deployment, "DaemonSet": _daemon_set, "Job": _job, "CronJob": _cron_job}

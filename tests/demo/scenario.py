@@ -52,6 +52,8 @@ MULTI_ARCH: Final = DemoImage("samples/multi-arch:1.0", ("amd64", "arm64"), froz
 PAIR_AMD64: Final = DemoImage("samples/pair-amd64:1.0", ("amd64",), frozenset({"amd64"}))
 PAIR_ARM64: Final = DemoImage("samples/pair-arm64:1.0", ("arm64",), frozenset({"arm64"}))
 ARMV7_ONLY: Final = DemoImage("samples/armv7-only:1.0", ("arm/v7",), frozenset({"arm"}))
+LATE_ARM64: Final = DemoImage("samples/late-arm64:1.0", ("arm64",), frozenset({"arm64"}), indexed=False)
+"""Nobody can read it before its workload is there."""
 
 
 @dataclass(frozen=True)
@@ -59,13 +61,14 @@ class Workload:
     """One workload of the demo.
 
     Attributes:
-        kind: Deployment, Job, CronJob or Pod.
+        kind: Deployment, DaemonSet, Job, CronJob or Pod.
         name: its name, and the value of its pods' label `app`.
         images: one container each.
         runs_on: the architectures that must be written, sorted; empty where nothing may be.
         expected: what must come of it.
         init_images: one init container each.
-        pods: how many pods it has.
+        pods: how many pods it has with Rightarch.
+        pods_without: how many it has without, if not as many: a DaemonSet has one on each node that it may use.
     """
 
     kind: str
@@ -75,6 +78,12 @@ class Workload:
     expected: Expected = Expected.RUNS
     init_images: tuple[DemoImage, ...] = ()
     pods: int = 1
+    pods_without: int | None = None
+
+    @property
+    def expected_without(self) -> int:
+        """How many pods it has without Rightarch."""
+        return self.pods if self.pods_without is None else self.pods_without
 
     @property
     def all_images(self) -> tuple[DemoImage, ...]:
@@ -89,6 +98,9 @@ WORKLOADS: Final = (
     Workload("Deployment", "web-agent", (MULTI_ARCH, AMD64_ONLY), ("amd64",), pods=REPLICAS),
     Workload("Job", "migrate", (ARM64_ONLY,), ("arm64",), pods=REPLICAS),
     Workload("CronJob", "report", (AMD64_ONLY,), ("amd64",), pods=REPLICAS),
+    Workload("DaemonSet", "node-agent", (AMD64_ONLY,), ("amd64",), pods=2, pods_without=len(NODES)),
+    Workload("DaemonSet", "log-agent", (MULTI_ARCH,), ("amd64", "arm64"), pods=4, pods_without=len(NODES)),
+    Workload("DaemonSet", "late-agent", (LATE_ARM64,), ("arm64",), pods=2, pods_without=len(NODES)),
     Workload("Pod", "toolbox", (MULTI_ARCH,), ("arm64",), init_images=(ARM64_ONLY,)),
     Workload("Pod", "mixed-pair", (PAIR_AMD64, PAIR_ARM64), (), Expected.KEPT),
     Workload("Pod", "sensor", (ARMV7_ONLY,), ("arm",), Expected.PENDING),

@@ -19,13 +19,16 @@ if TYPE_CHECKING:
 
     from tests.controlplane import Resources
 
+    from .scenario import Workload
+
 WITHOUT: Final = "without-rightarch"
 WITH: Final = "with-rightarch"
 DECISION: Final = "rightarch.dev/decision"
+TEMPLATE: Final = "rightarch.dev/template"
 
 _WARNING = re.compile(r'299 \S+ "((?:[^"\\]|\\.)*)"')
 """A warning of Kubernetes in the header of that name (RFC 7234, 5.5)."""
-_PROBE = next(workload for workload in WORKLOADS if workload.kind == "Pod")
+_PROBES = [next(each for each in WORKLOADS if each.kind == kind) for kind in ("Pod", "DaemonSet")]
 
 
 class Scene(abc.ABC):
@@ -34,7 +37,7 @@ class Scene(abc.ABC):
     Attributes:
         client: of its REST interface.
         resources: applies objects by it.
-        references: the full names of the sample images.
+        references: the full names of the sample images, the late one among them.
     """
 
     client: httpx.Client
@@ -44,6 +47,10 @@ class Scene(abc.ABC):
     @abc.abstractmethod
     def kubectl(self, *args: str) -> str:
         """Run kubectl."""
+
+    @abc.abstractmethod
+    def push_late(self) -> None:
+        """Push what could not be read so far."""
 
     def make_cluster(self) -> None:
         """Make the scenario's nodes and the two namespaces, and wait until pods can be created and scheduled."""
@@ -68,10 +75,16 @@ class Scene(abc.ABC):
         return items
 
     def is_called(self, namespace: str) -> bool:
-        """Whether a pod that is not really created passes the webhook: the API server takes a moment to know it."""
-        pod = manifest(_PROBE, namespace, self.references)
-        answer = result(self.client.post(self.resources.path(pod), json=pod, params={"dryRun": "All"}))
-        return DECISION in answer["metadata"].get("labels", {})
+        """Whether what is not really created passes the webhooks: the API server takes a moment to know them."""
+        pod, daemon_set = (self._probe(workload, namespace) for workload in _PROBES)
+        return DECISION in pod.get("labels", {}) and TEMPLATE in daemon_set.get("annotations", {})
+
+    def _probe(self, workload: Workload, namespace: str) -> dict[str, Any]:
+        """The metadata that a workload would get."""
+        item = manifest(workload, namespace, self.references)
+        answer = result(self.client.post(self.resources.path(item), json=item, params={"dryRun": "All"}))
+        metadata: dict[str, Any] = answer["metadata"]
+        return metadata
 
     def _is_complete(self) -> bool:
         accounts = [self.client.get(f"/api/v1/namespaces/{name}/serviceaccounts/default") for name in (WITHOUT, WITH)]

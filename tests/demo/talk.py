@@ -30,6 +30,8 @@ def talk(hold: Hold, references: Mapping[str, str]) -> list[str]:
         "What there is, and where it runs:",
         "  kubectl get nodes -L kubernetes.io/arch",
         f"  kubectl get pods -n {WITH} -L {DECISION} -o wide",
+        "What was decided for each DaemonSet, whose constraint stands in its template:",
+        f"  kubectl describe daemonsets -n {WITH}",
         "An image for arm64 alone: no word about it in the command, and the pod has the affinity.",
         f"  kubectl run try -n {WITH} --image={image}",
         f"  kubectl get pod try -n {WITH} -o jsonpath='{{.spec.affinity}}{{\"\\n\"}}'",

@@ -2,10 +2,11 @@
 
 from .images import Content, Entry, Image, artifact, attested, index, push, single
 from .registry import RegistryServer, Request
-from .samples import SAMPLES, push_samples
+from .samples import LATE, SAMPLES, push_samples
 from .tokens import PUSHER, TokenServer
 
 __all__ = [
+    "LATE",
     "PUSHER",
     "SAMPLES",
     "Content",

@@ -22,6 +22,9 @@ SAMPLES: Final[Mapping[str, Image]] = {
 """Images by repository and tag: an amd64-only index, an arm64-only single manifest, a multi-arch index with
 attestations, a pair without a common architecture, and one for 32-bit arm alone."""
 
+LATE: Final[Mapping[str, Image]] = {"samples/late-arm64:1.0": single("linux/arm64/v8", "late-arm64")}
+"""An image that is pushed only when its workload is there already."""
+
 
 def push_samples(registry: RegistryServer) -> dict[str, str]:
     """Push all samples; gives the full name, registry and all, by repository and tag."""

@@ -14,13 +14,16 @@ import yaml
 from tests.controlplane import CertificateAuthority, KubectlError, Resources, binary, wait_for
 from tests.controlplane.process import clean_environment
 from tests.demo.scene import WITH, Scene
-from tests.images import SAMPLES, push
+from tests.images import LATE, SAMPLES, push
 from tests.support.helm import CHART, Helm
 
 from . import docker
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tests.demo.progress import Progress
+    from tests.images import Image
 
 Object = dict[str, Any]
 
@@ -85,17 +88,24 @@ class KindStage(Scene):
             raise KubectlError(f"kubectl {' '.join(args)}: {done.stderr.strip()}")
         return done.stdout
 
+    def push_late(self) -> None:
+        """Push what could not be read so far."""
+        with self._registry() as client:
+            _push(client, LATE)
+
     def _start_registry(self) -> None:
         docker.create_registry()
         docker.start_registry(*self._authority.issue("registry", [docker.REGISTRY, "127.0.0.1"]))
-        published = docker.published_registry()
-        context = ssl.create_default_context(cafile=self._authority.certificate)
-        with httpx.Client(base_url=f"https://{published}", verify=context, trust_env=False, timeout=30) as client:
+        with self._registry() as client:
             wait_for(lambda: _answers(client), seconds=60)
-            for name, image in SAMPLES.items():
-                repository, tag = name.split(":")
-                push(client, repository, tag, image)
-        self.references = {name: f"{docker.REGISTRY}:{docker.REGISTRY_PORT}/{name}" for name in SAMPLES}
+            _push(client, SAMPLES)
+        self.references = {name: f"{docker.REGISTRY}:{docker.REGISTRY_PORT}/{name}" for name in (*SAMPLES, *LATE)}
+
+    def _registry(self) -> httpx.Client:
+        """A client of the registry, as this machine reaches it."""
+        context = ssl.create_default_context(cafile=self._authority.certificate)
+        address = f"https://{docker.published_registry()}"
+        return httpx.Client(base_url=address, verify=context, trust_env=False, timeout=30)
 
     def _before(self) -> list[Object]:
         """What an administrator makes before the chart: its namespace, and the CA of the registry."""
@@ -105,6 +115,12 @@ class KindStage(Scene):
             {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": RESTRICTED}},
             {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": authority},
         ]
+
+
+def _push(client: httpx.Client, images: Mapping[str, Image]) -> None:
+    for name, image in images.items():
+        repository, tag = name.split(":")
+        push(client, repository, tag, image)
 
 
 def _answers(client: httpx.Client) -> bool:

@@ -61,8 +61,13 @@ class ControllerServer:
             *trust,
             *options,
         ]
+        self.folder.mkdir(parents=True, exist_ok=True)
         self.process = Process(
-            "rightarch controller", command, log=self.folder / f"{name}.log", ready=f"{self.health}/readyz"
+            "rightarch controller",
+            command,
+            log=self.folder / f"{name}.log",
+            ready=f"{self.health}/readyz",
+            environment={"TMPDIR": str(self.folder)},  # where the client keeps its keys, which a crash leaves behind
         )
 
     def __enter__(self) -> Self:
@@ -96,9 +101,14 @@ class ControllerServer:
         return {name: float(value) for name, _, value in lines}
 
 
-def workloads_configuration(webhook: WebhookServer) -> dict[str, Any]:
-    """The MutatingWebhookConfiguration that has a webhook decide on the templates of DaemonSets."""
-    item = webhook.configuration(name="rightarch-workloads")
+def workloads_configuration(webhook: WebhookServer, **parts: Any) -> dict[str, Any]:  # noqa: ANN401 - as there
+    """The MutatingWebhookConfiguration that has a webhook decide on the templates of DaemonSets.
+
+    Args:
+        webhook: which is asked.
+        parts: of its ``configuration``.
+    """
+    item = webhook.configuration(name="rightarch-workloads", **parts)
     (entry,) = item["webhooks"]
     url = f"https://127.0.0.1:{webhook.port}/mutate/workloads"
     rule = {"apiGroups": ["apps"], "apiVersions": ["v1"], "resources": ["daemonsets"], "scope": "*"}

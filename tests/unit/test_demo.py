@@ -17,6 +17,7 @@ from tests.demo.scenario import (
     AMD64_ONLY,
     ARM64_ONLY,
     ARMV7_ONLY,
+    LATE_ARM64,
     MULTI_ARCH,
     NODES,
     PAIR_AMD64,
@@ -26,7 +27,7 @@ from tests.demo.scenario import (
     Workload,
 )
 from tests.demo.table import table
-from tests.images import SAMPLES
+from tests.images import LATE, SAMPLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
     Fault = Callable[[Row], Row]
 
-IMAGES = (AMD64_ONLY, ARM64_ONLY, MULTI_ARCH, PAIR_AMD64, PAIR_ARM64, ARMV7_ONLY)
+IMAGES = (AMD64_ONLY, ARM64_ONLY, MULTI_ARCH, PAIR_AMD64, PAIR_ARM64, ARMV7_ONLY, LATE_ARM64)
 
 
 def seen_pod(name: str, node: str | None, reason: str | None = None, arches: Sequence[str] = ()) -> SeenPod:
@@ -55,7 +56,7 @@ def recorded(workload: Workload) -> Row:
     nodes = [name for name, architecture in NODES.items() if architecture in workload.runs_on]
     kept = not workload.runs_on
     reason = "NoCommonArchitecture" if kept else "Constrained"
-    without = [seen_pod(f"p{index}", list(NODES)[index]) for index in range(workload.pods)]
+    without = [seen_pod(f"p{index}", list(NODES)[index]) for index in range(workload.expected_without)]
     places = ["n1"] if kept else [nodes[index % len(nodes)] if nodes else None for index in range(workload.pods)]
     with_ = [seen_pod(f"p{index}", place, reason, workload.runs_on) for index, place in enumerate(places)]
     warnings = ("rightarch: NoCommonArchitecture: none",) if kept else ()
@@ -102,6 +103,13 @@ def test_nothing_is_wrong_where_all_is_as_it_must_be() -> None:
         ("web", with_(spec={}), "p0 is limited to nothing; amd64, arm64 was expected"),
         ("report", lambda row: Row(row.without, _fewer(row.with_)), "it has 4 pods; 5 were expected"),
         ("report", lambda row: Row(_fewer(row.without), row.with_), "without Rightarch it has 4 pods; 5 were expected"),
+        (
+            "node-agent",
+            with_(node="n3", architecture="arm64"),
+            "p0 on n3 (arm64): ErrImagePull; it was expected to run",
+        ),
+        ("late-agent", with_(reason="ImageNotFound"), "p0 has the Reason ImageNotFound; Constrained was expected"),
+        ("late-agent", lambda row: Row(_fewer(row.without), row.with_), "it has 4 pods; 5 were expected"),
         ("toolbox", without(reason="Constrained"), "without Rightarch, p0 has something of it"),
         ("mixed-pair", with_(spec={"hostNetwork": True}), "its spec is not the same as without Rightarch"),
         ("mixed-pair", with_(reason="Constrained"), "the Reason Constrained; NoCommonArchitecture was expected"),
@@ -148,11 +156,11 @@ def test_the_closing_sentences_count_pods() -> None:
     """Without Rightarch all that landed wrong; with it, the pair that nobody can place."""
     without, with_rightarch = closing([recorded(workload) for workload in WORKLOADS])
     assert without == (
-        "Without Rightarch, 19 of 33 pods landed where they can't run "
-        "(7 would have met `exec format error`, 12 `ErrImagePull`)."
+        "Without Rightarch, 26 of 48 pods landed where they can't run "
+        "(10 would have met `exec format error`, 16 `ErrImagePull`)."
     )
     assert with_rightarch == (
-        "With Rightarch, 1 of 33 pods landed where they can't run "
+        "With Rightarch, 1 of 41 pods landed where they can't run "
         "(0 would have met `exec format error`, 1 `ErrImagePull`): "
         "mixed-pair, whose images share no architecture, of which its creator was warned."
     )
@@ -173,7 +181,7 @@ def test_the_table_fits(width: int) -> None:
 @pytest.mark.parametrize("image", IMAGES, ids=lambda image: image.name)
 def test_the_table_tells_the_platforms_that_were_pushed(image: DemoImage) -> None:
     """What the scenario says of a sample is what its index or configuration says."""
-    pushed = SAMPLES[image.sample]
+    pushed = {**SAMPLES, **LATE}[image.sample]
     root = json.loads(pushed.root.body)
     assert ("manifests" in root) == image.indexed
     assert tuple(_platforms(pushed, root)) == image.platforms
