@@ -1,4 +1,4 @@
-"""Writes what is generated, by ``make generate``: the definitions of custom resources, twice; the chart's README."""
+"""Writes what is generated, by ``make generate``: definitions of custom resources, and tables of two READMEs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from rightarch.crds import definitions
-from tests.support import chart_readme
+from tests.support import chart_readme, reasons_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +25,10 @@ def files() -> Mapping[Path, str]:
         folder / f"{name}.yaml": HEADER + yaml.safe_dump(definition, sort_keys=False, width=120)
         for folder in FOLDERS
         for name, definition in definitions().items()
-    } | {chart_readme.README.relative_to(ROOT): readme}
+    } | {
+        chart_readme.README.relative_to(ROOT): readme,
+        reasons_table.README.relative_to(ROOT): reasons_table.generated(reasons_table.README.read_text()),
+    }
 
 
 def main() -> None:

@@ -25,6 +25,7 @@ class RegistryOptions:
         max_connections_per_registry: connections to one host at a time; further requests queue.
         max_images: images whose content is remembered; the least recently used is forgotten first.
         max_references: references whose answer is remembered, likewise.
+        max_failures: references whose failure is remembered, likewise.
     """
 
     allow_loopback: bool = False
@@ -41,3 +42,4 @@ class RegistryOptions:
     max_connections_per_registry: int = 32
     max_images: int = 50_000
     max_references: int = 50_000
+    max_failures: int = 5_000

@@ -45,6 +45,7 @@ class Registry:
         self._clock = clock
         self._contents: Recent[str, ImagePlatforms] = Recent(options.max_images)
         self._answers: Recent[Key, Answer] = Recent(options.max_references)
+        self._failures: Recent[Key, Answer] = Recent(options.max_failures)  # apart: bogus names must evict nothing
         self._flights: dict[Key, asyncio.Task[ImagePlatforms | ImageError]] = {}
         self._recorded: set[Key] = set()
         self._busy: Counter[str] = Counter()
@@ -61,7 +62,7 @@ class Registry:
         """
         key = (keychain.scope, reference.canonical)
         now = self._clock()
-        found, answer = key, self._answers.get(key)
+        found, answer = key, self._answers.get(key) or self._failures.get(key)
         if answer is None or now >= answer.stale_until:
             found, answer = (ANONYMOUS, key[1]), self._shared(reference) if keychain.scope else None
         if answer is None or now >= answer.stale_until:
@@ -289,6 +290,7 @@ class Registry:
         held = self._answers.get(key)
         kept = held is not None and held.kept
         if isinstance(outcome, ImagePlatforms):
+            self._failures.drop(key)
             self._contents.put(outcome.digest, outcome)
             end = _FOREVER if kept else self._end(key, reference, now)
             self._answers.put(key, Answer(outcome, now + self._life(key, reference), end, kept))
@@ -298,7 +300,8 @@ class Registry:
             end = min(held.stale_until, now + self._options.stale_ttl)
             self._answers.put(key, Answer(held.outcome, now + wait, end, kept, stale=True))
         else:
-            self._answers.put(key, Answer(outcome, now + wait, now + wait))
+            self._answers.drop(key)
+            self._failures.put(key, Answer(outcome, now + wait, now + wait))
 
     def _life(self, key: Key, reference: Reference) -> float:
         """How long an answer is believed: a tag may move, a digest can't, but a credential may lose its access."""
