@@ -55,7 +55,9 @@ async def gather(  # noqa: PLR0913 - all that an admission knows
         wanted = {name: reference for name in unknown if isinstance(reference := references[name], Reference)}
         images |= await _look_up(wanted, asking, seconds)
     images |= dict.fromkeys(names[MAX_IMAGES:], _TOO_MANY)
-    return Input(pod, {name: _NOT_ASKED if outcome is None else outcome for name, outcome in images.items()}, capacity)
+    outcomes = {name: _NOT_ASKED if outcome is None else outcome for name, outcome in images.items()}
+    stale = frozenset(name for name, reference in references.items() if asking.stale(reference))
+    return Input(pod, outcomes, capacity, stale=stale)
 
 
 def _settled(pod: Pod, capacity: Capacity, images: Mapping[str, Outcome | None]) -> bool:
@@ -95,6 +97,12 @@ class _Asking:
         found = self.registry.known(reference, self.keychain, record=self.record)
         return _failure(found) if isinstance(found, ImageError) else found
 
+    def stale(self, reference: Reference | Failure) -> bool:
+        """Whether what memory says of an image is what its registry failed to confirm. Seldom: most never fail."""
+        if not self.registry.stats.stale or isinstance(reference, Failure):
+            return False
+        return self.registry.stale(reference, self.keychain)
+
     async def wait(self, reference: Reference, seconds: float) -> Outcome:
         """One image, waited for until the deadline; the shared look-up behind it is not cancelled."""
         try:
@@ -115,7 +123,7 @@ async def _look_up(wanted: Mapping[str, Reference], asking: _Asking, seconds: fl
 
 
 def _failure(error: ImageError) -> Failure:
-    return Failure(error.reason, str(error))
+    return Failure(error.reason, str(error), error.retry_after)
 
 
 _TOO_MANY: Final = Failure(

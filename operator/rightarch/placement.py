@@ -31,10 +31,17 @@ _MAX_PLATFORMS: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why the platforms of an image are not known: a look-up's outcome as data."""
+    """Why the platforms of an image are not known: a look-up's outcome as data.
+
+    Attributes:
+        reason: the constant that names the cause.
+        message: the cause, for people.
+        retry_after: seconds until its registry may be asked again; None where that is not known.
+    """
 
     reason: Reason
     message: str
+    retry_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +53,14 @@ class Input:
         images: per image name of the pod, what is known of it or why nothing is.
         capacity: what the nodes of the cluster have.
         written: what an earlier invocation wrote; None where the pod's own annotation tells.
+        stale: the names of those images whose registry failed to confirm what is known of them.
     """
 
     pod: Pod
     images: Mapping[str, ImagePlatforms | Failure]
     capacity: Capacity = field(default_factory=Capacity)
     written: Writing | None = None
+    stale: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +188,8 @@ class _Facts:
             notes.append(Note.NO_NODE)
         if placed and any(image.only_386(self.os) for image in self.known.values()):
             notes.append(Note.ONLY_386)
+        if self.given.stale:
+            notes.append(Note.STALE)
         return tuple(notes)
 
 

@@ -81,4 +81,8 @@ class Note(StrEnum):
         return member
 
     NO_NODE = "NoNode", "No node has one of the architectures now: the pod stays Pending until one joins."
+    STALE = (
+        "Stale",
+        "The registry of an image fails: what it said before, at most a day ago, is believed until it answers again.",
+    )
     ONLY_386 = "Only386", "An image has linux/386 and not amd64: some amd64 nodes refuse to pull it.", True

@@ -1,5 +1,6 @@
 """Gathering: every image gets an outcome, by the deadline, and what is known is not waited for."""
 
+import asyncio
 import socket
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -7,11 +8,14 @@ from typing import Any
 
 import pytest
 
+from rightarch.affinity import Writing
 from rightarch.capacity import Capacity
 from rightarch.gather import MAX_LOOKUPS, gather, parse
-from rightarch.placement import Failure, Input
-from rightarch.reasons import Reason
-from rightarch.registry import AnonymousKeychain, Registry, RegistryOptions
+from rightarch.placement import Failure, Input, decide, record
+from rightarch.platforms import ImagePlatforms, Platform
+from rightarch.reasons import Note, Reason
+from rightarch.reference import Reference
+from rightarch.registry import ANONYMOUS, AnonymousKeychain, Registry, RegistryOptions
 from tests.controlplane import free_port
 
 CAPACITY = Capacity(frozenset({("linux", "amd64")}))
@@ -94,3 +98,22 @@ def test_a_parsed_name_is_remembered_unless_it_is_huge() -> None:
     assert parse("nginx:1.27") is parse("nginx:1.27")
     huge = "x" * 100_000
     assert parse(huge) is not parse(huge)
+
+
+async def test_an_answer_that_could_not_be_confirmed_is_marked(registry: Registry) -> None:
+    """What is known stays known while its registry fails, and the decision says so; others are not marked."""
+    stays, goes = Reference.parse(f"127.0.0.1:{free_port()}/a:1"), Reference.parse(f"127.0.0.1:{free_port()}/b:1")
+    image = ImagePlatforms("sha256:" + "0" * 64, (Platform("linux", "amd64"),), indexed=True)
+    registry.learn(stays, ANONYMOUS, image, age=0.0)
+    registry.learn(goes, ANONYMOUS, image, age=3600.0)
+    both = pod(str(stays), str(goes))
+    assert (await gather(both, CAPACITY, registry, ANYBODY, 0.0)).stale == frozenset()
+    async with asyncio.timeout(5):
+        while registry.stats.in_flight:  # noqa: ASYNC110 - nothing tells of the end but this number
+            await asyncio.sleep(0.01)
+    given = await gather(both, CAPACITY, registry, ANYBODY, 0.0)
+    assert given.stale == {str(goes)}
+    decision = decide(given)
+    assert decision.notes == (Note.STALE,)
+    assert '"notes":["Stale"]' in record(decision, Writing())
+    assert decision.warnings == ()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rightarch.controller.queue import FIRST_PAUSE, LONGEST_PAUSE, Queue, backoff
+from rightarch.controller.queue import FIRST_PAUSE, LONGEST_PAUSE, Queue, Within, backoff, soon
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -44,11 +44,11 @@ async def idle(queue: Queue[str]) -> None:
 class Script:
     """Work whose outcomes are given per key; afterwards it is done. Notes what was done, and at the same time."""
 
-    def __init__(self, outcomes: dict[str, list[float | Exception | None]] | None = None) -> None:
+    def __init__(self, outcomes: dict[str, list[float | Within | Exception | None]] | None = None) -> None:
         self.outcomes, self.calls, self.at_once = outcomes or {}, list[str](), Counter[str]()
         self.most = 0
 
-    async def __call__(self, key: str) -> float | None:
+    async def __call__(self, key: str) -> float | Within | None:
         """Work on a key."""
         self.calls.append(key)
         self.at_once[key] += 1
@@ -122,6 +122,24 @@ async def test_what_is_not_done_is_tried_again_with_growing_pauses() -> None:
     assert queue.outcomes == {"done": 2, "again": 4, "failed": 0}
 
 
+async def test_a_pause_that_grew_is_cut_to_what_the_work_allows() -> None:
+    """What waits for a registry is tried again within seconds, however often it failed."""
+    work = Script({"a": [Within(0.0, 0.002), Within(0.001, 0.003)]})
+    queue = Queue(work, pause=lambda *_: 60.0)
+    queue.add("a")
+    async with running(queue):
+        await idle(queue)
+    assert work.calls == ["a", "a", "a"]
+
+
+def test_what_waits_for_a_registry_is_tried_every_five_seconds() -> None:
+    """A probe may take 4.5 s, which leaves half a second. No registry is asked before the time that it named."""
+    assert soon(None) == Within(0.0, 4.5)
+    assert soon(600.0) == Within(600.0, 600.4)
+    for attempts in (1, 3, 100):
+        assert min(backoff(attempts, 0.1, 1.0), soon(0.1).most) <= 0.5
+
+
 async def test_an_error_of_ours_costs_no_other_key(caplog: pytest.LogCaptureFixture) -> None:
     """It is logged and counted, and the key is tried again."""
     work = Script({"a": [KeyError("x")]})
@@ -158,7 +176,7 @@ async def test_a_key_that_waits_keeps_waiting_unless_it_is_new() -> None:
     st.integers(1, 4),
 )
 def test_every_key_ends_done(
-    keys: list[str], outcomes: dict[str, list[float | Exception | None]], workers: int
+    keys: list[str], outcomes: dict[str, list[float | Within | Exception | None]], workers: int
 ) -> None:
     """Whatever fails on the way, nothing is left over, and nothing is worked on by two."""
 

@@ -9,9 +9,10 @@ from typing import Any, Final
 from rightarch import template
 from rightarch.cluster import Cluster, ClusterError
 from rightarch.controller.events import Event, Events
+from rightarch.controller.queue import Within, soon
 from rightarch.controller.workloads import DAEMON_SET, Key
 from rightarch.gather import gather
-from rightarch.placement import Decision, decide
+from rightarch.placement import Decision, Failure, decide
 from rightarch.reasons import Reason
 from rightarch.registry import AnonymousKeychain, Registry
 from rightarch.snapshot import Nodes
@@ -47,11 +48,11 @@ class DaemonSets:
         self._cluster, self._registry, self._nodes, self._events = cluster, registry, nodes, events
         self._reported: dict[Key, float] = {}
 
-    async def settle(self, key: Key) -> float | None:
+    async def settle(self, key: Key) -> float | Within | None:
         """Do what a DaemonSet needs.
 
         Returns:
-            None where that is all; else the seconds to wait at least before the next attempt.
+            None where that is all; else when to try again.
         """
         if not self._nodes.listed:
             return 0.0
@@ -80,14 +81,14 @@ class DaemonSets:
         given = await gather(pod, self._nodes.capacity, self._registry, keychain, LOOKUP_SECONDS)
         return decide(replace(given, written=template.written(workload)))
 
-    async def _resolve(self, workload: Mapping[str, Any]) -> float | None:
+    async def _resolve(self, workload: Mapping[str, Any]) -> float | Within | None:
         """Write the template, once its images are known and if nobody has changed it since it was read.
 
         An image that can't be had is asked for again too: somebody may push it, or let it be read.
         """
         decision = await self._decide(workload)
         if not template.is_decided(decision.reason):
-            return 0.0
+            return _again(decision)
         version = {
             "op": "replace",
             "path": "/metadata/resourceVersion",
@@ -123,6 +124,12 @@ class DaemonSets:
         offered = self._nodes.capacity.architectures(decision.os)
         constrained = decision.reason is Reason.CONSTRAINED and not offered <= set(decision.architectures)
         return constrained or decision.reason is Reason.NO_COMMON_ARCHITECTURE
+
+
+def _again(decision: Decision) -> float | Within:
+    """When to look up images again that were not known: soon those whose registry fails, ever later all others."""
+    failures = [image for image in decision.images.values() if isinstance(image, Failure) and image.reason.transient]
+    return min((soon(failure.retry_after) for failure in failures), key=lambda each: each.most, default=0.0)
 
 
 def _path(workload: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from rightarch.controller.daemonsets import DaemonSets
 from rightarch.controller.events import Events
 from rightarch.controller.lists import Lists, WatchesBlind
 from rightarch.controller.prefetch import Prefetch
-from rightarch.controller.queue import Queue
+from rightarch.controller.queue import Queue, Within
 from rightarch.controller.watching import Watching
 from rightarch.controller.workloads import UNSETTLED, Key, Workload, Workloads
 from rightarch.facts import Facts
@@ -72,7 +72,7 @@ class Leadership:
         await self._facts.wait()  # what the cluster knows is not asked for again
         await self._queue.run()
 
-    async def _work(self, key: str | Key) -> float | None:
+    async def _work(self, key: str | Key) -> float | Within | None:
         """Work on an image, or on a DaemonSet."""
         if isinstance(key, str):
             return await self._prefetch.look_up(key)

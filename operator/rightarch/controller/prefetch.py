@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
+from rightarch.controller.queue import Within, soon
 from rightarch.errors import ImageError
 from rightarch.gather import parse
 from rightarch.reference import Reference
@@ -42,12 +43,11 @@ class Prefetch:
         now = time.monotonic()
         return [image for image in used if self._found.get(image, 0.0) <= now]
 
-    async def look_up(self, image: str) -> float | None:
+    async def look_up(self, image: str) -> Within | None:
         """Look an image up.
 
         Returns:
-            None where that is settled: found, not to be had, or not needed any more. Else the seconds to wait at
-            least before the next attempt.
+            None where that is settled: found, not to be had, or not needed any more. Else when to try again.
         """
         reference = parse(image)
         if not isinstance(reference, Reference) or not self._wanted(image):
@@ -55,6 +55,6 @@ class Prefetch:
         try:
             await self._registry.platforms(reference, AnonymousKeychain())
         except ImageError as error:
-            return (error.retry_after or 0.0) if error.transient else None
+            return soon(error.retry_after) if error.transient else None
         self._found[image] = time.monotonic() + CONFIRM_SECONDS * random.uniform(0.75, 1.0)  # noqa: S311 - no secret
         return None

@@ -12,6 +12,7 @@ from typing import Any
 
 import uvloop
 
+from rightarch import lookups
 from rightarch.certificates import Plan
 from rightarch.cluster import Cluster
 from rightarch.controller.certificates import Certificates, Target
@@ -50,6 +51,7 @@ async def _serve(settings: ControllerSettings) -> None:
             election = Election(cluster, settings.namespace, settings.lease_name, identity)
             facts = Facts(cluster, registry, metrics.watch_failed)
             facts.expose(metrics)
+            lookups.expose(registry, metrics)
             leadership = Leadership(cluster, registry, facts, identity, settings.list_interval, metrics)
             candidate = _Candidate(election, facts.run, leadership.run, *_certificates(settings, cluster, metrics))
             metrics.gauge("rightarch_leader", "Whether this replica leads.", (), lambda: {(): float(election.leading)})

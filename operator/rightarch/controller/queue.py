@@ -5,9 +5,11 @@ kopf never retries a handler of events, so handlers only put keys here. Use it i
 
 import asyncio
 import logging
+import math
 import random
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass
 from typing import Final, Generic, NoReturn, TypeVar
 
 from rightarch.logs import fields
@@ -15,10 +17,24 @@ from rightarch.logs import fields
 FIRST_PAUSE: Final = 1.0
 LONGEST_PAUSE: Final = 300.0
 WORKERS: Final = 16
+PROBE_PAUSE: Final = 4.5
+"""The longest pause, in seconds, while a registry fails: it is asked every five seconds at least."""
+PROBE_SLACK: Final = 0.4
+"""In how many seconds what waits for the same registry is spread."""
 
 Key = TypeVar("Key", bound=Hashable)
-Work = Callable[[Key], Awaitable[float | None]]
-"""Works on a key. None: it is done; a number: it is tried again, after so many seconds at least."""
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """When a key is tried again: ``least`` seconds from now at least, and ``most`` at most."""
+
+    least: float
+    most: float
+
+
+Work = Callable[[Key], Awaitable[float | Within | None]]
+"""Works on a key. None: it is done; else it is tried again, after so many seconds at least."""
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +49,15 @@ def backoff(attempts: int, least: float, chance: float) -> float:
     """
     due = FIRST_PAUSE * 2.0 ** min(attempts - 1, 16)
     return max(least, min(due, LONGEST_PAUSE) * (0.5 + chance / 2))
+
+
+def soon(retry_after: float | None) -> Within:
+    """When to try again what a registry fails to tell: soon after it may be asked, and every five seconds at least.
+
+    Args:
+        retry_after: seconds until the registry may be asked again; None for at once.
+    """
+    return Within(0.0, PROBE_PAUSE) if retry_after is None else Within(retry_after, retry_after + PROBE_SLACK)
 
 
 class Queue(Generic[Key]):
@@ -110,7 +135,7 @@ class Queue(Generic[Key]):
             self._filled.clear()
             await self._filled.wait()
 
-    async def _attempt(self, key: Key) -> float | None:
+    async def _attempt(self, key: Key) -> float | Within | None:
         try:
             return await self._work(key)
         except Exception:  # whatever it is, the other keys must not pay for it
@@ -118,15 +143,16 @@ class Queue(Generic[Key]):
             log.exception("failed on a key", extra=fields(key=str(key)))
             return 0.0
 
-    def _settle(self, key: Key, least: float | None) -> None:
-        if least is None:
+    def _settle(self, key: Key, again: float | Within | None) -> None:
+        if again is None:
             self.outcomes["done"] += 1
             self._attempts.pop(key, None)
             return
         self.outcomes["again"] += 1
         self._attempts[key] = attempts = self._attempts.get(key, 0) + 1
         if key not in self._ready:
-            pause = self._pause(attempts, least)
+            within = again if isinstance(again, Within) else Within(again, math.inf)
+            pause = min(self._pause(attempts, within.least), within.most)
             self._waiting[key] = asyncio.get_running_loop().call_later(pause, self._due, key)
 
     def _due(self, key: Key) -> None:

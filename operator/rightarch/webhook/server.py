@@ -11,6 +11,7 @@ from typing import Final
 
 import uvloop
 
+from rightarch import lookups
 from rightarch.cluster import NODES, Cluster
 from rightarch.facts import Facts
 from rightarch.following import follow
@@ -54,7 +55,8 @@ async def _serve(settings: WebhookSettings) -> None:
             readiness = Readiness(nodes, served.loaded.is_set, lambda: facts.listed)
             facts.expose(metrics)
             served.expose(metrics)
-            _expose(metrics, nodes, registry)
+            lookups.expose(registry, metrics)
+            _expose(metrics, nodes)
             admission = Admission(registry, nodes, metrics, lambda _: AnonymousKeychain())
             handlers: dict[str, Handler] = {PODS: admission, WORKLOADS: WorkloadAdmission(registry, nodes, metrics)}
             endpoint = Endpoint(handlers, settings.lookup_budget, metrics, lambda: readiness.draining)
@@ -149,22 +151,7 @@ async def _until_told_to_end(readiness: Readiness, drain: float) -> None:
         return
 
 
-def _expose(metrics: Metrics, nodes: Nodes, registry: Registry) -> None:
-    """Show what others count. Their keys are fixed words, and the platforms of Nodes."""
-    stats = registry.stats
+def _expose(metrics: Metrics, nodes: Nodes) -> None:
+    """Show what others count. The labels are the platforms of Nodes."""
     metrics.gauge("rightarch_nodes", "Nodes by platform.", ("os", "architecture"), nodes.counts)
     metrics.gauge("rightarch_nodes_listed", "Whether all Nodes were seen once.", (), lambda: {(): float(nodes.listed)})
-    metrics.counter(
-        "rightarch_lookups",
-        "Look-ups of images ended, by Found or the Reason of the failure.",
-        ("outcome",),
-        lambda: {(outcome,): count for outcome, count in stats.lookups.items()},
-    )
-    metrics.counter(
-        "rightarch_registry_requests",
-        "Requests to registries, by the class of the answer's status.",
-        ("status",),
-        lambda: {(status,): count for status, count in stats.requests.items()},
-    )
-    metrics.counter("rightarch_lookups_refused", "Look-ups not begun: too many ran.", (), lambda: {(): stats.refused})
-    metrics.gauge("rightarch_lookups_in_flight", "Look-ups that run.", (), lambda: {(): stats.in_flight})
