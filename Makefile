@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo demo-down test check bench kind kind-down binaries generate format lock clean
+.PHONY: help demo demo-down test check fuzz bench kind kind-down binaries generate format lock clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -31,6 +31,9 @@ check: $(READY) ## Format, lint, types, import rules
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+fuzz: $(READY) ## Give the parsers of what strangers write a million inputs each (about ten minutes)
+	@$(BIN)/python -m tests.fuzz
 
 bench: $(READY) binaries ## Measure, side by side in one run: admission, with and without Rightarch
 	@$(BIN)/python -m tests.bench

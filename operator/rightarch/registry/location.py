@@ -25,4 +25,12 @@ def locate(text: str, base: httpx.URL | None = None) -> httpx.URL | None:
 def is_plain(url: httpx.URL) -> bool:
     """Whether host and port of a URL can be understood in one way only."""
     authority = _AUTHORITY.fullmatch(url.netloc)
-    return authority is not None and int(authority["port"] or 0) <= 65535
+    return authority is not None and int(authority["port"] or 0) <= 65535 and _is_decodable(url)
+
+
+def _is_decodable(url: httpx.URL) -> bool:
+    """Whether its host can be read: httpx decodes the names of IDNA when they are asked for, and fails at some."""
+    try:
+        return bool(url.host)
+    except UnicodeError:  # what the errors of IDNA are
+        return False
