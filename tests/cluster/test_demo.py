@@ -195,7 +195,7 @@ def test_a_second_demo_is_refused_while_one_runs(folder: Path) -> None:
 def test_it_fails_where_rightarch_fails(folder: Path) -> None:
     """A webhook that dies lets pods through unchanged: the demo says what is not as expected, and exits with 1."""
     with demo(folder) as process:
-        until(process, "Starting rightarch webhook")
+        until(process, "Installing Rightarch by helm")
         [webhook] = wait_for(lambda: [pid for pid, text in commands(folder).items() if "rightarch webhook" in text])
         until(process, "Creating the same workloads")
         os.kill(webhook, signal.SIGKILL)

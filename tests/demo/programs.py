@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .progress import Progress
 
 NEEDED: Final = frozenset(
-    {"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok", "kubectl", "registry"}
+    {"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok", "kubectl", "registry", "helm"}
 )
 
 

@@ -28,8 +28,7 @@ def run(hold: Hold, console: Console, *, keep: bool) -> bool:
     with Stage(hold, progress) as stage:
         with progress.step("Creating the workloads without Rightarch") as tell:
             without = play(stage, WITHOUT, tell)
-        stage.start_webhook()
-        stage.start_controller()
+        stage.install()
         with progress.step("Creating the same workloads with Rightarch") as tell:
             with_ = play(stage, WITH, tell)
         rows = [Row(*pair) for pair in zip(without, with_, strict=True)]

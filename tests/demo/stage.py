@@ -5,13 +5,11 @@ from __future__ import annotations
 import contextlib
 import shutil
 import signal
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from tests.controlplane import ControlPlane, Resources, wait_for
 from tests.images import LATE, RegistryServer, push_samples
-from tests.support.controller import ControllerServer, workloads_configuration
-from tests.support.webhook import WebhookServer
+from tests.support.installation import Installation
 
 from .programs import provide_programs
 from .scenario import NODES
@@ -21,12 +19,10 @@ if TYPE_CHECKING:
     from .folder import Hold
     from .progress import Progress
 
-CRDS: Final = Path(__file__).parents[2] / "crds"
 OPTIONS: Final = (
     "--lookup-budget=3",  # a busy machine must not look like a slow registry
     "--drain-seconds=0",  # no load balancer has to learn that it leaves
 )
-EXCLUDED: Final = ("kube-system", WITHOUT)
 
 
 class Stage(Scene):
@@ -46,22 +42,18 @@ class Stage(Scene):
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def start_webhook(self) -> None:
-        """Start Rightarch, and register it for all namespaces but the one that is to be without it."""
-        with self._progress.step("Starting rightarch webhook and registering it"):
-            folder = self._hold.path / "webhook"
-            server = WebhookServer(self.plane.kubeconfig, folder=folder, options=OPTIONS)
-            self.webhook = self._stack.enter_context(server)
-            for item in (server.configuration(excluded=EXCLUDED), workloads_configuration(server, excluded=EXCLUDED)):
-                Resources(self.client).apply(item)
+    def install(self) -> None:
+        """Install the chart, and start its processes under its own accounts, beside the cluster."""
+        with self._progress.step("Installing Rightarch by helm and starting its processes"):
+            installation = Installation(
+                self.plane,
+                values={"webhook": {"excludedNamespaces": [WITHOUT]}},
+                webhook_options=OPTIONS,
+                folder=self._hold.path / "rightarch",
+                lasting=True,  # the cluster ends with it
+            )
+            self.installation = self._stack.enter_context(installation)
             wait_for(lambda: self.is_called(WITH), seconds=30)
-
-    def start_controller(self) -> None:
-        """Start the rest of Rightarch, which writes what could not be known at once."""
-        with self._progress.step("Starting rightarch controller"):
-            server = ControllerServer(self.plane.kubeconfig, folder=self._hold.path / "controller")
-            self.controller = self._stack.enter_context(server)
-            wait_for(lambda: server.leads, seconds=30)
 
     def push_late(self) -> None:
         """Push what could not be read so far."""
@@ -79,7 +71,8 @@ class Stage(Scene):
             signal.signal(number, signal.SIG_IGN)
         self._hold.keep()
         shutil.copy(self.plane.kubeconfig, self._hold.kubeconfig)
-        self.plane.detach(self.registry.process, self.webhook.process, self.controller.process)
+        rightarch = (self.installation.webhook.process, self.installation.controller.process)
+        self.plane.detach(self.registry.process, *rightarch)
         self._stack.pop_all()
 
     def _start(self) -> None:
@@ -89,7 +82,6 @@ class Stage(Scene):
         self.client = self._stack.enter_context(self.plane.client())
         self.resources = Resources(self.client)
         with self._progress.step(f"Making {len(NODES)} nodes and two namespaces"):
-            self.plane.kubectl("apply", "-f", str(CRDS))
             self.make_cluster()
         with self._progress.step("Starting a registry and pushing the sample images"):
             self.registry = self._stack.enter_context(RegistryServer(folder=self._hold.path / "registry"))

@@ -39,6 +39,8 @@ def talk(hold: Hold, references: Mapping[str, str]) -> list[str]:
         "Two images that share no architecture: the pod stays as it is, and you are warned.",
         f"  kubectl run pair -n {WITH} --image={references[PAIR_AMD64.sample]} --override-type=strategic \\",
         f"    --overrides={shlex.quote(json.dumps(other))}",
+        "What is known of the images, by all replicas:",
+        "  kubectl get imageplatforms",
         "",
         "`make demo-down` ends it.",
     ]

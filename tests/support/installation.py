@@ -31,7 +31,7 @@ NAMESPACE = "rightarch-system"
 DECISION = "rightarch.dev/decision"
 COMMAND = Path(sys.executable).with_name("rightarch")
 NOWHERE = "127.0.0.1:9/rightarch"  # or the controller would ask a registry out there for the image of its own pods
-TOKEN_LIFETIME = "4h"  # noqa: S105 - a time
+TOKEN_LIFETIME = "168h"  # noqa: S105 - a time; a demo that was left up goes on for so long
 RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
 
 
@@ -48,6 +48,7 @@ class Release:
     def __init__(self, plane: ControlPlane, folder: Path, name: str = RELEASE, namespace: str = NAMESPACE) -> None:
         self.plane = plane
         self.folder = folder
+        self.folder.mkdir(parents=True, exist_ok=True)
         self.name = name
         self.namespace = namespace
         self.helm = Helm(folder / "helm", plane.kubeconfig)
@@ -165,6 +166,8 @@ class Installation:
         values: values of the chart beside the address of the webhook and the image.
         webhook_options: further options of the webhook's command.
         controller_options: further options of the controller's command.
+        folder: where its files go, which stay; a temporary one if not given.
+        lasting: whether the release stays when the block ends; its processes end.
 
     Attributes:
         release: the release.
@@ -182,9 +185,12 @@ class Installation:
         values: Mapping[str, object] | None = None,
         webhook_options: Sequence[str] = (),
         controller_options: Sequence[str] = (),
+        folder: Path | None = None,
+        lasting: bool = False,
     ) -> None:
         self._cleaning = contextlib.ExitStack()
-        self.release = Release(plane, Path(self._cleaning.enter_context(_temporary())))
+        self.release = Release(plane, folder or Path(self._cleaning.enter_context(_temporary())))
+        self._lasting = lasting
         self._plane = plane
         self._values = dict(values or {})
         self._webhook_options, self._controller_options = webhook_options, controller_options
@@ -222,7 +228,8 @@ class Installation:
     def _start(self) -> None:
         self.release.install(self.values())
         self._uninstalling = self._cleaning.enter_context(contextlib.ExitStack())
-        self._uninstalling.callback(self.release.uninstall)
+        if not self._lasting:
+            self._uninstalling.callback(self.release.uninstall)
         controller = Replica(self.release, "controller", options=self._controller_options)
         self.controller = self._cleaning.enter_context(controller)
         webhook = Replica(self.release, "webhook", port=self._port, options=self._webhook_options)
