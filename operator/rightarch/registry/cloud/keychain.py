@@ -1,0 +1,100 @@
+"""The keychain of the clouds: credentials that the identity of this process gets for the registries of its cloud."""
+
+import os
+from collections.abc import Collection, Hashable, Sequence
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+from rightarch.errors import UnresolvedImage
+from rightarch.reasons import Reason
+from rightarch.reference import Reference
+from rightarch.registry.cloud.azure import Azure
+from rightarch.registry.cloud.client import CredentialClient
+from rightarch.registry.cloud.ecr import Ecr
+from rightarch.registry.cloud.exchange import Environment, Lease, NoCredential
+from rightarch.registry.cloud.google import Google
+from rightarch.registry.cloud.leases import Leases
+from rightarch.registry.keychain import CLUSTER, Credential
+
+
+class Provider(Protocol):
+    """A cloud's registries."""
+
+    def locate(self, domain: str) -> Hashable | None:
+        """What the credential of a registry is kept by; None where it is no registry of this cloud."""
+
+    async def obtain(self, key: Any) -> Lease[Credential]:  # noqa: ANN401 - whatever locate gave
+        """A credential.
+
+        Raises:
+            NoCredential: there is none, or none now.
+        """
+
+    async def aclose(self) -> None:
+        """End what is running."""
+
+
+class CloudKeychain:
+    """Credentials by the host of the registry. A cloud is asked when an image of its registries is, and not before.
+
+    Args:
+        client: closed with this.
+        providers: the clouds that are on.
+    """
+
+    def __init__(self, client: CredentialClient, *providers: Provider) -> None:
+        self._client, self._providers = client, providers
+        self._leases: Leases[Credential] = Leases()
+
+    @classmethod
+    def of(cls, clouds: Collection[str], ca_file: Path | None = None, environment: Environment = os.environ) -> Self:
+        """The keychain for some of ``ecr``, ``gar`` and ``acr``.
+
+        Args:
+            clouds: those that are on.
+            ca_file: certificates (PEM) of authorities that are trusted beside the public ones.
+            environment: the environment variables that name identities and endpoints.
+
+        Raises:
+            SettingsError: ``ca_file`` holds no certificates.
+        """
+        client = CredentialClient(ca_file)
+        made: dict[str, Provider] = {
+            "ecr": Ecr(client, environment),
+            "gar": Google(client, environment),
+            "acr": Azure(client, environment),
+        }
+        return cls(client, *(provider for name, provider in made.items() if name in clouds))
+
+    @property
+    def scope(self) -> str:
+        """That of the cluster."""
+        return CLUSTER
+
+    async def credentials(self, reference: Reference) -> Sequence[Credential]:
+        """The credential for the reference's registry, if this process has an identity that gets one.
+
+        Raises:
+            UnresolvedImage: it has one, but the cloud does not give the credential now.
+        """
+        for provider in self._providers:
+            key = provider.locate(reference.domain)
+            if key is not None:
+                return await self._of(provider, key, reference)
+        return ()
+
+    async def aclose(self) -> None:
+        """End the exchanges that are running, and close all connections."""
+        await self._leases.aclose()
+        for provider in self._providers:
+            await provider.aclose()
+        await self._client.aclose()
+
+    async def _of(self, provider: Provider, key: Hashable, reference: Reference) -> Sequence[Credential]:
+        try:
+            return (await self._leases.get((provider, key), lambda: provider.obtain(key)),)
+        except NoCredential as problem:
+            if not problem.transient:
+                return ()
+        text = f"the cloud of {reference.domain} gives no credential for it at this time; see the log, at level debug"
+        raise UnresolvedImage(Reason.REGISTRY_FAILED, text)
