@@ -29,7 +29,7 @@ _VARIANTS: Final = {
     ("arm", "8"): "v8",
 }
 _LABEL_VALUE: Final = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?", re.ASCII)
-_BASELINE_ONLY: Final = frozenset({"amd64", "arm64"})
+_BASELINE_ONLY: Final = frozenset({"amd64", "arm64", "386"})
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -48,8 +48,9 @@ class Platform:
         os = "darwin" if os == "macos" else os
         if architecture in _ARM_SPELLINGS:
             architecture, variant = "arm", _ARM_SPELLINGS[architecture]
+        variant = "" if architecture == "i386" else variant
         architecture = _ARCHITECTURES.get(architecture, architecture)
-        variant = "" if architecture == "386" else _VARIANTS.get((architecture, variant), variant)
+        variant = _VARIANTS.get((architecture, variant), variant)
         return cls(os, architecture, variant, os_version)
 
     @classmethod
@@ -78,14 +79,13 @@ class Platform:
     def node_architecture(self) -> str | None:
         """The value of the label ``kubernetes.io/arch`` on the nodes that run this platform.
 
-        None where no standard label tells which nodes can: variants of amd64 and arm64 above the baseline.
-        32-bit arm never maps to arm64: arm64 nodes accept such images, but many of their CPUs can't run them.
+        None where no standard label tells which nodes can: variants of amd64 and arm64 above the baseline, and of 386,
+        which containerd runs on no node. 32-bit arm never maps to arm64: arm64 nodes accept such images, but many of
+        their CPUs can't run them.
         """
-        if self.architecture == "386":
-            return "amd64"
         if self.variant and self.architecture in _BASELINE_ONLY:
             return None
-        return self.architecture
+        return "amd64" if self.architecture == "386" else self.architecture
 
     def __str__(self) -> str:
         variant = f"/{self.variant}" if self.variant else ""

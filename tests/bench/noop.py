@@ -13,7 +13,7 @@ from tests.controlplane.workshop import Workshop
 from tests.support.webhook import configuration
 
 
-class _OurOwn(Component):
+class OurOwn(Component):
     """A program whose source is ours: its version follows the source, so that a change builds it anew."""
 
     @cached_property
@@ -22,7 +22,7 @@ class _OurOwn(Component):
         return f"v1.0.{zlib.crc32((MODULES / self.group / 'main.go').read_bytes())}"
 
 
-_NOOP = _OurOwn(
+_NOOP = OurOwn(
     name="noop-webhook",
     group="noop",
     module="rightarch.dev/tests/noop",

@@ -1,24 +1,67 @@
-"""Names that hang: their authors choose the name servers too."""
+"""Names and platforms are read as the kubelet and containerd read them: their own libraries say so."""
 
-import asyncio
-import socket
-import time
+from __future__ import annotations
 
-from rightarch.registry.transport import resolver
+import itertools
+from random import Random
+
+from rightarch.errors import InvalidReference
+from rightarch.platforms import Platform
+from rightarch.reference import Reference
+from tests.fuzz import mutation
+from tests.fuzz.targets import REFERENCES
+from tests.support import names
+
+TEXTS = 100_000
+LONGEST_HOST = 259
+
+OPERATING_SYSTEMS = ["linux", "Linux", "windows", "macos", "darwin", "freebsd"]
+ARCHITECTURES = [
+    "amd64", "x86_64", "x86-64", "X86_64", "AMD64", "i386", "386", "arm64", "aarch64", "ARM64", "arm", "ARM", "armhf",
+    "armel", "ppc64le", "s390x", "riscv64", "loong64", "mips64le", "unknown", "", "sparc",
+]  # fmt: skip
+VARIANTS = ["", "v1", "V1", "v2", "v3", "v4", "5", "v5", "6", "v6", "7", "v7", "V7", "8", "v8", "v8.0", "9", "v9", "x"]
 
 
-async def test_names_that_hang_hold_up_nobody_else() -> None:
-    """While a name server leaves 200 names unanswered, another name is resolved at once; those end as errors."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
-        silent.bind(("127.0.0.1", 0))
-        resolving = resolver(nameservers=["127.0.0.1"], udp_port=silent.getsockname()[1])
-        hanging = [asyncio.create_task(resolving.resolve(f"name-{index}.example.test", 443)) for index in range(200)]
-        await asyncio.sleep(0.2)
-        begun = time.monotonic()
-        found = await resolving.resolve("localhost", 443)
-        assert time.monotonic() - begun < 1
-        assert "127.0.0.1" in {each["host"] for each in found}
-        assert not any(task.done() for task in hanging)
-        outcomes = await asyncio.gather(*hanging, return_exceptions=True)
-        assert {type(outcome) for outcome in outcomes} == {OSError}
-        await resolving.close()
+def test_references() -> None:
+    """A hundred thousand texts, sense and nonsense: the same are references, with the same canonical form."""
+    made = (mutation.text(Random(f"names {number}"), REFERENCES) for number in range(TEXTS))
+    texts = [text for text in made if not any("\ud800" <= character <= "\udfff" for character in text)]
+    answers = names.references(texts)
+    assert len(answers) == len(texts)
+    differing = [
+        (text, theirs)
+        for text, theirs in zip(texts, answers, strict=True)
+        if ours(text) != theirs and not refused_on_purpose(theirs)
+    ]
+    assert differing == []
+    assert 20_000 < sum(theirs is not None for theirs in answers) < 80_000
+
+
+def ours(text: str) -> list[str] | None:
+    """Rightarch's reading, in the form of the oracle's."""
+    try:
+        found = Reference.parse(text)
+    except InvalidReference:
+        return None
+    return [found.canonical, found.domain, found.path]
+
+
+def refused_on_purpose(theirs: list[str] | None) -> bool:
+    """What the library reads, and no registry serves.
+
+    Hosts that DNS can't carry; and names without any host, which it makes of a first component with a dot and an
+    underscore, and which containerd can't pull.
+    """
+    return theirs is not None and (len(theirs[1]) > LONGEST_HOST or not theirs[1])
+
+
+def test_platforms() -> None:
+    """Every spelling of every platform has containerd's normal form."""
+    given = list(itertools.product(OPERATING_SYSTEMS, ARCHITECTURES, VARIANTS))
+    differing = [
+        ("/".join(each), theirs)
+        for each, theirs in zip(given, names.platforms(given), strict=True)
+        if [(mine := Platform.of(*each)).os, mine.architecture, mine.variant] != theirs
+    ]
+    assert differing == []
