@@ -12,6 +12,7 @@ from typing import Final
 
 import aiohttp
 import httpx
+import orjson
 
 from rightarch.errors import ImageError
 from rightarch.reasons import Reason
@@ -20,6 +21,9 @@ from rightarch.registry.address import AddressRefusedError
 
 MAX_RETRY_AFTER: Final = 3600.0
 """The longest wait that a registry is granted, in seconds."""
+
+_NO_NAME: Final = frozenset({"NAME_INVALID", "TAG_INVALID", "DIGEST_INVALID"})
+"""Codes by which a registry says that asking again is in vain; its grammar may be narrower than the specification's."""
 
 
 def of_status(response: httpx.Response, reference: Reference) -> ImageError | None:
@@ -36,6 +40,11 @@ def of_status(response: httpx.Response, reference: Reference) -> ImageError | No
         return ImageError.of(
             Reason.IMAGE_NOT_FOUND,
             f"registry {host} does not have {reference}, or lacks a part of it: check name and tag",
+        )
+    if status == 400 and _codes(response) & _NO_NAME:
+        return ImageError.of(
+            Reason.INVALID_REFERENCE,
+            f"registry {host} takes {reference} for no name of an image: check name, tag and digest",
         )
     return _refused(response, f"registry {host}")
 
@@ -124,6 +133,17 @@ def _retry_after(value: str) -> float | None:
         except (ValueError, OverflowError):
             return None
     return min(seconds, MAX_RETRY_AFTER) if seconds > 0 else None
+
+
+def _codes(response: httpx.Response) -> set[str]:
+    """The error codes of an answer, where it has the form of the OCI distribution specification."""
+    try:
+        content = orjson.loads(response.content)
+    except orjson.JSONDecodeError:
+        return set()
+    errors = content.get("errors") if isinstance(content, dict) else None
+    codes = [each.get("code") for each in errors if isinstance(each, dict)] if isinstance(errors, list) else []
+    return {code for code in codes if isinstance(code, str)}
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
