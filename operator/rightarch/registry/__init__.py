@@ -18,11 +18,17 @@ where the connection is made. One noun a module, each importing only those above
 
 from rightarch.registry.keychain import (
     ANONYMOUS,
+    CLUSTER,
     IDENTITY,
     AnonymousKeychain,
+    Chain,
     Credential,
     InMemoryKeychain,
     Keychain,
+    Keys,
+    Scoped,
+    links,
+    pull_scope,
 )
 from rightarch.registry.observer import Key, Observer
 from rightarch.registry.options import RegistryOptions
@@ -31,14 +37,20 @@ from rightarch.registry.stats import Stats
 
 __all__ = [
     "ANONYMOUS",
+    "CLUSTER",
     "IDENTITY",
     "AnonymousKeychain",
+    "Chain",
     "Credential",
     "InMemoryKeychain",
     "Key",
     "Keychain",
+    "Keys",
     "Observer",
     "Registry",
     "RegistryOptions",
+    "Scoped",
     "Stats",
+    "links",
+    "pull_scope",
 ]

@@ -4,11 +4,13 @@ Written, like ``httpx.Auth``, as a generator that yields requests and receives r
 with ``next`` and ``send``. Source: the distribution project's token authentication specification.
 """
 
+import hmac
 import re
 import time
 from base64 import b64encode
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
+from secrets import token_bytes
 from typing import Final, TypeVar
 
 import httpx
@@ -55,6 +57,14 @@ class _Key:
     repository: str
     credential: Credential | None
 
+    @property
+    def name(self) -> "_Name":
+        """The key to remember it by: no credential is kept for longer than it is used."""
+        return self.registry, self.repository, _fingerprint(self.credential)
+
+
+_Name = tuple[bytes, str, bytes | None]
+
 
 @dataclass(frozen=True, slots=True)
 class _Authorization:
@@ -71,7 +81,7 @@ class Authorizer:
         self._options = options
         self._clock = clock
         self._challenges: Recent[bytes, Challenge] = Recent(_REMEMBERED)
-        self._tokens: Recent[_Key, _Authorization] = Recent(_REMEMBERED)
+        self._tokens: Recent[_Name, _Authorization] = Recent(_REMEMBERED)
 
     def send(self, request: httpx.Request, reference: Reference, credential: Credential | None) -> Flow[httpx.Response]:
         """Send a request with the authorization that its host asks for.
@@ -108,11 +118,11 @@ class Authorizer:
         if response.status_code != 401:
             return None
         if held == self._held(key):
-            self._tokens.drop(key)
+            self._tokens.drop(key.name)
         return challenge.choose(challenge.parse(response.headers.get_list("www-authenticate")))
 
     def _held(self, key: _Key) -> str | None:
-        token = self._tokens.get(key)
+        token = self._tokens.get(key.name)
         return token.header if token is not None and self._clock() < token.expires else None
 
     def _obtain(self, asked: Challenge, key: _Key, reference: Reference, url: httpx.URL) -> Flow[str | None]:
@@ -125,13 +135,13 @@ class Authorizer:
             if error.reason is not Reason.ACCESS_DENIED:
                 self._challenges.drop(key.registry)  # the registry may name another token service by now
             raise
-        self._tokens.put(key, token)
+        self._tokens.put(key.name, token)
         return token.header
 
     def _fetch(self, asked: Challenge, key: _Key, reference: Reference, url: httpx.URL) -> Flow[_Authorization]:
         realm = self._realm(asked.realm, key, url)
         request = _token_request(realm, parameters := _parameters(asked, key), key.credential)
-        request.extensions |= {CLIENT: _fingerprint(key.credential), SHARED: (key, str(realm), str(parameters))}
+        request.extensions |= {CLIENT: _fingerprint(key.credential), SHARED: (key.name, str(realm), str(parameters))}
         response = yield request
         if error := failures.of_token_status(response, reference):
             raise error
@@ -200,9 +210,15 @@ def _parse_token(response: httpx.Response) -> tuple[str, float]:
     return token, min(max(seconds, _MIN_LIFE), _MAX_LIFE)
 
 
-def _fingerprint(credential: Credential | None) -> int | None:
-    """What tells credentials apart without being one; hashes of texts are keyed anew in each process."""
-    return None if credential is None else hash(credential)
+_SECRET: Final = token_bytes(32)
+
+
+def _fingerprint(credential: Credential | None) -> bytes | None:
+    """What tells credentials apart without being one: an HMAC with a key that no other process has."""
+    if credential is None:
+        return None
+    text = f"{len(credential.username)}:{credential.username}{credential.password}"
+    return hmac.digest(_SECRET, text.encode(errors="surrogatepass"), "sha256")
 
 
 def _basic(credential: Credential) -> str:

@@ -16,7 +16,7 @@ from rightarch.reference import Reference
 from rightarch.registry import failures
 from rightarch.registry.authorization import Authorizer, Flow, Result
 from rightarch.registry.client import Client
-from rightarch.registry.keychain import ANONYMOUS, Credential, Keychain
+from rightarch.registry.keychain import ANONYMOUS, Credential, Keychain, Keys, links
 from rightarch.registry.memory import Answer, Recent
 from rightarch.registry.observer import Key, Observer, Unobserved
 from rightarch.registry.options import RegistryOptions
@@ -52,33 +52,27 @@ class Registry:
         self._client = Client(Authorizer(options, clock), self._contents)
         self._sender = Sender(options, self.stats, clock)
 
-    def known(
-        self, reference: Reference, keychain: Keychain, *, record: bool = True
-    ) -> ImagePlatforms | ImageError | None:
+    def known(self, reference: Reference, keys: Keys, *, record: bool = True) -> ImagePlatforms | ImageError | None:
         """What memory holds: the platforms, a failure of the last seconds, or None. Asks nobody, and never waits.
 
         Using an answer that is due for confirmation starts that in the background (if an event loop is running).
         Without ``record`` the observer is told neither of this use nor of what it starts.
         """
-        key = (keychain.scope, reference.canonical)
-        now = self._clock()
-        found, answer = key, self._answers.get(key) or self._failures.get(key)
-        if answer is None or now >= answer.stale_until:
-            found, answer = (ANONYMOUS, key[1]), self._shared(reference) if keychain.scope else None
-        if answer is None or now >= answer.stale_until:
+        held = self._held(reference, keys)
+        if held is None:
             return None
-        if now >= answer.fresh_until:
-            self._refresh(key, reference, keychain, record=record)
+        asking, scope, answer = held
+        if self._clock() >= answer.fresh_until:
+            self._refresh((scope, reference.canonical), reference, asking, record=record)
         self.stats.stale += answer.stale
         if record and isinstance(answer.outcome, ImagePlatforms):
-            self.observer.used(found, answer.outcome)
+            self.observer.used((scope, reference.canonical), answer.outcome)
         return answer.outcome
 
-    def stale(self, reference: Reference, keychain: Keychain) -> bool:
+    def stale(self, reference: Reference, keys: Keys) -> bool:
         """Whether the platforms that memory holds are such that the registry failed to confirm when it was asked."""
-        own = self._answers.get((keychain.scope, reference.canonical))
-        answer = own or (self._shared(reference) if keychain.scope else None)
-        return answer is not None and answer.stale
+        held = self._held(reference, keys)
+        return held is not None and held[2].stale
 
     def learn(self, reference: Reference, scope: str, image: ImagePlatforms, age: float) -> ImagePlatforms:
         """Take over what was read elsewhere, in a scope, ``age`` seconds ago. What is known better here stays.
@@ -108,7 +102,7 @@ class Registry:
             self._answers.drop(key)
             self._contents.drop(held.outcome.digest)
 
-    async def platforms(self, reference: Reference, keychain: Keychain, *, record: bool = True) -> ImagePlatforms:
+    async def platforms(self, reference: Reference, keys: Keys, *, record: bool = True) -> ImagePlatforms:
         """The platforms of an image, from memory or from its registry.
 
         All who ask for the same at the same time wait for one look-up. Cancelling a wait (``asyncio.timeout``) leaves
@@ -118,29 +112,38 @@ class Registry:
         Raises:
             ImageError: why they can't be told. LookupLimit at once, where too many look-ups are in flight.
         """
-        outcome = self.known(reference, keychain, record=record)
-        outcome = outcome or await self._looked_up(reference, keychain, record=record)
+        outcome = self.known(reference, keys, record=record)
+        outcome = outcome or await self._looked_up(reference, keys, record=record)
         if isinstance(outcome, ImageError):
             raise failures.again(outcome)
         return outcome
 
-    async def document(self, reference: Reference, keychain: Keychain) -> Document:
+    async def confirm(self, reference: Reference, keys: Keys) -> None:
+        """Ask whether what is known still holds. The observer is told what is found, since that is no use of it."""
+        key = (links(keys)[0].scope, reference.canonical)
+        task = self._flights.get(key)
+        if task is None:
+            if self._full(reference):
+                return
+            task = self._start(key, reference, keys, confirm=True)
+        self._recorded.add(key)
+        await asyncio.wait([task])
+
+    async def document(self, reference: Reference, keys: Keys) -> Document:
         """The manifest or index that a reference stands for, as its registry serves it now; nothing is remembered.
 
         Raises:
             ImageError: why it can't be had.
         """
-        return await self._served(reference, keychain, lambda credential: self._client.document(reference, credential))
+        return await self._served(reference, keys, lambda credential: self._client.document(reference, credential))
 
-    async def blob(self, reference: Reference, digest: str, keychain: Keychain) -> bytes:
+    async def blob(self, reference: Reference, digest: str, keys: Keys) -> bytes:
         """A configuration, or another small blob of the reference's repository; nothing is remembered.
 
         Raises:
             ImageError: why it can't be had.
         """
-        return await self._served(
-            reference, keychain, lambda credential: self._client.blob(reference, digest, credential)
-        )
+        return await self._served(reference, keys, lambda credential: self._client.blob(reference, digest, credential))
 
     async def aclose(self) -> None:
         """End the look-ups that are running, and close all connections."""
@@ -150,15 +153,23 @@ class Registry:
         await asyncio.gather(*running, return_exceptions=True)
         await self._sender.aclose()
 
-    def _shared(self, reference: Reference) -> Answer | None:
-        """What was found without a credential. That nothing was found so says nothing about who has one."""
-        answer = self._answers.get((ANONYMOUS, reference.canonical))
-        return answer if answer is not None and isinstance(answer.outcome, ImagePlatforms) else None
+    def _held(self, reference: Reference, keys: Keys) -> tuple[Keys, str, Answer] | None:
+        """What is remembered for who asks: of a wider scope, what was found, since what was not says nothing here.
 
-    async def _looked_up(
-        self, reference: Reference, keychain: Keychain, *, record: bool
-    ) -> ImagePlatforms | ImageError:
-        key = (keychain.scope, reference.canonical)
+        Returns:
+            By whom to confirm it, the scope, and the answer. What was found without a credential is confirmed without
+            one: that reads no Secret, and is done once for all who use it.
+        """
+        now = self._clock()
+        for place, link in enumerate(links(keys)):
+            key = (link.scope, reference.canonical)
+            answer = self._answers.get(key) or (None if place else self._failures.get(key))
+            if answer is not None and now < answer.stale_until:
+                return link if place else keys, link.scope, answer
+        return None
+
+    async def _looked_up(self, reference: Reference, keys: Keys, *, record: bool) -> ImagePlatforms | ImageError:
+        key = (links(keys)[0].scope, reference.canonical)
         task = self._flights.get(key)
         if task is None:
             if self._full(reference):
@@ -167,7 +178,7 @@ class Registry:
                     Reason.LOOKUP_LIMIT,
                     f"too many images are being looked up to ask for {reference}; it is tried later",
                 )
-            task = self._start(key, reference, keychain, confirm=False)
+            task = self._start(key, reference, keys, confirm=False)
         if record:
             self._recorded.add(key)
         await asyncio.wait([task])  # unlike awaiting the task, this leaves it alone when the wait is cancelled
@@ -179,19 +190,19 @@ class Registry:
         full = len(self._flights) >= self._options.max_lookups
         return full or self._busy[reference.domain] >= self._options.max_lookups_per_registry
 
-    def _refresh(self, key: Key, reference: Reference, keychain: Keychain, *, record: bool) -> None:
+    def _refresh(self, key: Key, reference: Reference, keys: Keys, *, record: bool) -> None:
         if key not in self._flights:
             if self._full(reference) or not _in_event_loop():
                 return
-            self._start(key, reference, keychain, confirm=True)
+            self._start(key, reference, keys, confirm=True)
             self.stats.refreshes += 1
         if record:
             self._recorded.add(key)
 
     def _start(
-        self, key: Key, reference: Reference, keychain: Keychain, *, confirm: bool
+        self, key: Key, reference: Reference, keys: Keys, *, confirm: bool
     ) -> asyncio.Task[ImagePlatforms | ImageError]:
-        task = asyncio.create_task(self._flight(key, reference, keychain, confirm=confirm))
+        task = asyncio.create_task(self._flight(key, reference, keys, confirm=confirm))
         self._flights[key] = task
         self._busy[reference.domain] += 1
         self.stats.in_flight += 1
@@ -207,21 +218,22 @@ class Registry:
             del self._busy[reference.domain]
 
     async def _flight(
-        self, key: Key, reference: Reference, keychain: Keychain, *, confirm: bool
+        self, key: Key, reference: Reference, keys: Keys, *, confirm: bool
     ) -> ImagePlatforms | ImageError:
         """One look-up: never raises an ImageError, because nobody may be waiting for it any more."""
         outcome: ImagePlatforms | ImageError
+        scope = key[0]
         try:
             async with asyncio.timeout(self._options.lookup_timeout):
-                credentials = await keychain.credentials(reference)
-                outcome, anonymous = await self._tried(reference, credentials, confirm=confirm)
+                outcome, scope = await self._tried(reference, keys, confirm=confirm)
         except TimeoutError:
-            outcome, anonymous = failures.timed_out(reference, self._options.lookup_timeout), False
+            outcome = failures.timed_out(reference, self._options.lookup_timeout)
         except ImageError as error:
-            outcome, anonymous = failures.again(error), False
-        if anonymous and key[0] != ANONYMOUS:
+            outcome = failures.again(error)
+        if scope != key[0]:
+            self._failures.drop(key)
             self._answers.drop(key)  # else what a credential once found would outlive its confirmation
-        valid = (ANONYMOUS, key[1]) if anonymous else key
+        valid = (scope, key[1])
         self._remember(valid, reference, outcome)
         if key in self._recorded:
             self.observer.found(valid, outcome)
@@ -230,45 +242,43 @@ class Registry:
         _log.debug("looked up %s: %s", reference, word)
         return outcome
 
-    async def _tried(
-        self, reference: Reference, credentials: Sequence[Credential], *, confirm: bool
-    ) -> tuple[ImagePlatforms, bool]:
-        """The platforms by the first credential that may read the image, and whether that was none."""
+    async def _tried(self, reference: Reference, keys: Keys, *, confirm: bool) -> tuple[ImagePlatforms, str]:
+        """The platforms by the first credential that may read the image, and the scope in which that holds."""
         confirm = confirm or (reference.digest is not None and self._contents.get(reference.digest) is not None)
         return await self._by_any(
-            credentials, lambda credential: self._client.find(reference, credential, confirm=confirm)
+            reference, keys, lambda credential: self._client.find(reference, credential, confirm=confirm)
         )
 
     async def _served(
-        self, reference: Reference, keychain: Keychain, flow: Callable[[Credential | None], Flow[Result]]
+        self, reference: Reference, keys: Keys, flow: Callable[[Credential | None], Flow[Result]]
     ) -> Result:
-        """What a flow gives by one of the keychain's credentials, within the time of a look-up."""
+        """What a flow gives by one of the credentials, within the time of a look-up."""
         try:
             async with asyncio.timeout(self._options.lookup_timeout):
-                served, _ = await self._by_any(await keychain.credentials(reference), flow)
+                served, _ = await self._by_any(reference, keys, flow)
         except TimeoutError:
             raise failures.timed_out(reference, self._options.lookup_timeout) from None
         return served
 
     async def _by_any(
-        self, credentials: Sequence[Credential], flow: Callable[[Credential | None], Flow[Result]]
-    ) -> tuple[Result, bool]:
-        """What a flow gives by the first credential that may read the image, at last by none; whether it was by none.
+        self, reference: Reference, keys: Keys, flow: Callable[[Credential | None], Flow[Result]]
+    ) -> tuple[Result, str]:
+        """What a flow gives by the first credential that may read the image, at last by none; the scope of that one.
 
         Raises:
-            ImageError: at once what is transient; else what tells most, which is seldom that one was denied.
+            ImageError: at once what of a registry is transient; else what tells most: that a credential can't be had
+                now, and last that one was denied.
         """
         problems: list[ImageError] = []
-        for credential in (*credentials, None):
-            try:
-                found = await self._run(flow(credential))
-            except ImageError as error:
-                if error.transient:
-                    raise
-                problems.append(error)
-            else:
-                return found, credential is None
-        raise next((p for p in problems if p.reason is not Reason.ACCESS_DENIED), problems[0])
+        for link in links(keys):
+            for credential in await _offered(link, reference, problems):
+                try:
+                    return await self._run(flow(credential)), link.scope
+                except ImageError as error:
+                    if error.transient:
+                        raise
+                    problems.append(error)
+        raise min(problems, key=lambda problem: (not problem.transient, problem.reason is Reason.ACCESS_DENIED))
 
     async def _run(self, flow: Flow[Result]) -> Result:
         """Send what a flow asks for until it returns."""
@@ -312,6 +322,17 @@ class Registry:
     def _end(self, key: Key, reference: Reference, now: float) -> float:
         life = self._life(key, reference)
         return now + max(life, self._options.stale_ttl)
+
+
+async def _offered(link: Keychain, reference: Reference, problems: list[ImageError]) -> Sequence[Credential | None]:
+    """A keychain's credentials for an image, None standing for none; why they can't be had joins the problems."""
+    if link.scope == ANONYMOUS:
+        return (None,)
+    try:
+        return await link.credentials(reference)
+    except ImageError as error:
+        problems.append(error)
+        return ()
 
 
 def _in_event_loop() -> bool:
