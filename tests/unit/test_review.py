@@ -6,7 +6,8 @@ from typing import Any
 import orjson
 import pytest
 
-from rightarch.webhook.review import Refused, allow, read, seconds
+from rightarch.durations import seconds
+from rightarch.webhook.review import Refused, allow, read
 
 POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"generateName": "web-"}, "spec": {"containers": []}}
 
@@ -104,7 +105,17 @@ def test_warnings_keep_to_what_the_api_server_passes_on() -> None:
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("5s", 5), ("1m30s", 90), ("500ms", 0.5), ("1.5s", 1.5), ("1h0m0s", 3600), ("", None), ("5", None), ("s5", None)],
+    [
+        ("5s", 5),
+        ("1m30s", 90),
+        ("500ms", 0.5),
+        ("1.5s", 1.5),
+        ("1h0m0s", 3600),
+        ("0", 0),
+        ("", None),
+        ("5", None),
+        ("s5", None),
+    ],
 )
 def test_durations_are_read_as_go_writes_them(text: str, expected: float | None) -> None:
     """The API server states its own deadline so."""

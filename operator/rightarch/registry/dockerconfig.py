@@ -138,6 +138,11 @@ def matches(pattern: str, reference: Reference) -> bool:
     return same and all(map(_globs, parts, target))
 
 
+def is_pattern(text: str) -> bool:
+    """Whether ``matches`` can understand a pattern."""
+    return _parsed(text) is not None
+
+
 def _object(content: bytes) -> dict[str, object]:
     try:
         parsed = orjson.loads(content)

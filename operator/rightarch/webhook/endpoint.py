@@ -7,9 +7,10 @@ from time import monotonic
 from typing import Final, Protocol
 from urllib.parse import parse_qs
 
+from rightarch.durations import seconds
 from rightarch.metrics import Metrics
 from rightarch.serving import Receive, Scope, Send
-from rightarch.webhook.review import Refused, seconds
+from rightarch.webhook.review import Refused
 
 MAX_BODY: Final = 8 * 1024 * 1024
 """Bytes of a review: etcd holds objects of 1.5 MiB, an update carries two, JSON escapes lengthen them."""

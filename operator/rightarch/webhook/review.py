@@ -3,7 +3,6 @@
 Pure. Source: ``admission.k8s.io/v1`` of the Kubernetes API, and its documentation of dynamic admission control.
 """
 
-import re
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -21,9 +20,6 @@ MAX_WARNING: Final = 256
 """Characters of one warning that the API server shows for sure."""
 MAX_WARNINGS: Final = 4096
 """Bytes that it shows of all warnings of a response."""
-
-_DURATION: Final = re.compile(r"(\d+(?:\.\d*)?)(h|ms|m|s|us|µs|ns)", re.ASCII)
-_UNITS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 
 
 class Refused(RightarchError):
@@ -108,14 +104,6 @@ def allow(uid: str, patch: Iterable[Mapping[str, Any]] = (), warnings: Iterable[
     if said := _fitted(warnings):
         response["warnings"] = said
     return orjson.dumps({"apiVersion": API_VERSION, "kind": KIND, "response": response})
-
-
-def seconds(duration: str) -> float | None:
-    """The seconds of a duration as Go writes it (``5s``, ``1m30s``, ``500ms``), or None if it is none."""
-    parts = _DURATION.findall(duration)
-    if not parts or "".join(map("".join, parts)) != duration:
-        return None
-    return sum(float(number) * _UNITS[unit] for number, unit in parts)
 
 
 def _parse(body: bytes) -> object:
