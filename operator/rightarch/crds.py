@@ -24,6 +24,11 @@ CATEGORY: Final = "rightarch"
 MAX_REFERENCE: Final = 768
 """Characters of a canonical reference: a host (253) and port, a repository (255), a sha512 digest (135)."""
 
+MAX_SECRETS: Final = 32
+"""Pull secrets of a pod that are considered."""
+DNS_LABEL: Final = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+DNS_SUBDOMAIN: Final = r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$"
+
 _REFERENCE: Final = (
     r"^[a-zA-Z0-9.:\[\]-]+/[a-z0-9._/-]+(:[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,127}|@sha(256|384|512):[0-9a-f]{64,128})$"
 )
@@ -48,12 +53,31 @@ class ImagePlatformsSpec(_Model):
     """Which image, as whom: the identity of the object, from which its name is made. It never changes."""
 
     model_config = ConfigDict(
-        json_schema_extra=_rules(("self == oldSelf", "an object tells of one image; make another for another"))
+        json_schema_extra=_rules(
+            ("self == oldSelf", "an object tells of one image; make another for another"),
+            (
+                "has(self.namespace) == (self.scope == 'Namespace')",
+                "a namespace is named in the scope Namespace, and in no other",
+            ),
+            ("!has(self.pullSecrets) || has(self.namespace)", "pull secrets are those of a namespace"),
+        )
     )
 
-    scope: Literal["Anonymous"] = Field(
+    scope: Literal["Anonymous", "Cluster", "Namespace"] = Field(
         description="Who may read the image, and so for whom the fact holds. Anonymous: everybody; it was read without "
-        "a credential."
+        "a credential. Cluster: all pods; it was read with Rightarch's own identity. Namespace: pods of this namespace "
+        "that name these pull secrets."
+    )
+    namespace: Annotated[str, StringConstraints(max_length=63, pattern=DNS_LABEL)] | None = Field(
+        default=None, description="In the scope Namespace, its name."
+    )
+    pull_secrets: tuple[Annotated[str, StringConstraints(max_length=253, pattern=DNS_SUBDOMAIN)], ...] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=MAX_SECRETS,
+        description="In the scope Namespace, the names of the pods' pull secrets, sorted. Absent if they name none, "
+        "and Rightarch's own identity answers in each namespace apart.",
+        json_schema_extra={"x-kubernetes-list-type": "set"},
     )
     reference: Annotated[str, StringConstraints(max_length=MAX_REFERENCE, pattern=_REFERENCE)] = Field(
         description="The image's canonical name: registry, repository, and a tag or a digest; with a digest the tag "
@@ -129,6 +153,8 @@ _COLUMNS: Final = (
     {"name": "Last used", "type": "string", "jsonPath": ".status.lastUsed"},
     {"name": "Failure", "type": "string", "jsonPath": ".status.lastFailure"},
     {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
+    {"name": "Namespace", "type": "string", "jsonPath": ".spec.namespace", "priority": 1},
+    {"name": "Pull secrets", "type": "string", "jsonPath": ".spec.pullSecrets", "priority": 1},
     {"name": "Digest", "type": "string", "jsonPath": ".status.digest", "priority": 1},
     {"name": "Learned", "type": "date", "jsonPath": ".status.learnedAt", "priority": 1},
 )

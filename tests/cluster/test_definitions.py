@@ -41,6 +41,14 @@ def test_the_api_server_takes_the_definition_as_structural(plane: ControlPlane) 
         (("metadata", "name"), "nginx", "the name is 40 hexadecimal digits"),
         (("spec", "scope"), "Everybody", "Unsupported value"),
         (("spec", "reference"), "nginx", "should match"),
+        (("spec", "scope"), "Namespace", "a namespace is named in the scope Namespace"),
+        (("spec", "namespace"), "team-a", "a namespace is named in the scope Namespace"),
+        (("spec", "namespace"), "Team A", "should match"),
+        (("spec", "pullSecrets"), ["hub"], "pull secrets are those of a namespace"),
+        (("spec", "pullSecrets"), ["hub", "hub"], "Duplicate value"),
+        (("spec", "pullSecrets"), ["a/b"], "should match"),
+        (("spec", "pullSecrets"), [f"s{index}" for index in range(33)], "must have at most 32 items"),
+        (("spec", "pullSecrets"), [], "should have at least 1 items"),
         (("status", "digest"), "sha256:123", "should match"),
         (("status", "platforms"), ["amd64"], "should match"),
         (("status", "platforms"), ["linux/amd64", "linux/amd64"], "Duplicate value"),
@@ -58,6 +66,18 @@ def test_the_api_server_refuses_what_is_wrong(
     wrong[path[0]][path[1]] = value
     with pytest.raises(KubectlError, match=problem):
         plane.kubectl("create", "-f", "-", input=yaml.safe_dump(wrong))
+
+
+def test_the_api_server_takes_facts_of_all_scopes(plane: ControlPlane) -> None:
+    """And shows whose they are."""
+    wide = {"scope": "Namespace", "namespace": "n" * 63, "pullSecrets": [f"s{i}." + "x" * 240 for i in range(32)]}
+    for index, scope in enumerate([{"scope": "Cluster"}, {"scope": "Namespace", "namespace": "team-a"}, wide]):
+        thing = object_of("docker.io/library/scoped:1", "sha256:" + "1" * 64, ["linux/amd64"])
+        thing["metadata"]["name"] = f"{index}" * 40
+        thing["spec"] |= scope
+        plane.apply(thing)
+    shown = plane.kubectl("get", "imgp", "1" * 40, "-o", "wide", "--no-headers").split()
+    assert {"Namespace", "team-a"} <= set(shown)
 
 
 def test_an_object_never_comes_to_tell_of_another_image(plane: ControlPlane) -> None:

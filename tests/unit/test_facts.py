@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from rightarch.facts.fact import Fact, Untrusted, changes, manifest, name_of, read, storable, whole
 from rightarch.platforms import ImagePlatforms, Platform
 from rightarch.reference import Reference
+from rightarch.registry import pull_scope
 
 DIGEST = "sha256:" + "1" * 64
 NGINX = ("", "docker.io/library/nginx:1.27")
@@ -23,6 +24,12 @@ platforms = st.one_of(
     st.builds(Platform.of, words, words, words | st.just(""), st.from_regex(r"[0-9.]{0,20}", fullmatch=True)),
 ).filter(lambda platform: platform.known)
 digests = st.from_regex(r"sha256:[0-9a-f]{64}", fullmatch=True)
+scopes = st.one_of(
+    st.sampled_from(["", "cluster"]),
+    st.builds(
+        pull_scope, words, st.lists(st.from_regex(r"[a-z0-9]([a-z0-9.-]{0,8}[a-z0-9])?", fullmatch=True), max_size=4)
+    ),
+)
 names = st.from_regex(r"([a-z0-9]{1,8}\.example(:[0-9]{2,4})?/)?[a-z0-9]{1,8}(/[a-z0-9]{1,8}){0,3}", fullmatch=True)
 
 
@@ -35,7 +42,7 @@ def facts(draw: st.DrawFn) -> Fact:
     indexed = draw(st.booleans())
     several = draw(st.sets(platforms, max_size=6) if indexed else st.sets(platforms, min_size=1, max_size=1))
     return Fact(
-        ("", reference.canonical),
+        (draw(scopes), reference.canonical),
         ImagePlatforms(digest, tuple(sorted(several)), indexed),
         reference.host,
         draw(st.integers(1_600_000_000, 2_000_000_000)),
@@ -65,8 +72,37 @@ def test_the_changes_make_one_fact_of_another(old: Fact, new: Fact) -> None:
 
 def test_a_name_is_made_of_scope_and_reference() -> None:
     """The exact form is what other tools may rely on."""
-    expected = hashlib.sha256(b"Anonymous\ndocker.io/library/nginx:1.27").hexdigest()[:40]
-    assert name_of(NGINX) == expected
+    for scope, spelt in [
+        ("", b"Anonymous"),
+        ("cluster", b"Cluster"),
+        ("team-a/", b"Namespace/team-a/"),
+        ("team-a/hub,quay", b"Namespace/team-a/hub,quay"),
+    ]:
+        expected = hashlib.sha256(spelt + b"\ndocker.io/library/nginx:1.27").hexdigest()[:40]
+        assert name_of((scope, NGINX[1])) == expected
+
+
+def test_a_scope_is_said_in_parts() -> None:
+    """As people look for them: by namespace, or by the name of a pull secret."""
+    image = ImagePlatforms(DIGEST, (AMD64,), indexed=False)
+    told = {}
+    for scope in ("", "cluster", "team-a/", pull_scope("team-a", ["quay", "hub", "quay"])):
+        told[scope] = manifest(Fact((scope, NGINX[1]), image, "registry.example", 0, date(2026, 1, 1)))["spec"]
+        del told[scope]["reference"]
+    assert told == {
+        "": {"scope": "Anonymous"},
+        "cluster": {"scope": "Cluster"},
+        "team-a/": {"scope": "Namespace", "namespace": "team-a"},
+        "team-a/hub,quay": {"scope": "Namespace", "namespace": "team-a", "pullSecrets": ["hub", "quay"]},
+    }
+
+
+@pytest.mark.parametrize(
+    "scope", ["login", "a/b,b", "a/b,a", "A/b", "a/B", "a/b,", "a/" + ",".join(f"s{i}" for i in range(33)), "/"]
+)
+def test_other_scopes_are_not_kept(scope: str) -> None:
+    """Of whoever runs a command, or what no pod can name, or more than an object holds, or not in the one order."""
+    assert not storable((scope, NGINX[1]), ImagePlatforms(DIGEST, (AMD64,), indexed=False))
 
 
 def test_only_what_changed_is_written() -> None:
@@ -82,7 +118,13 @@ def test_only_what_changed_is_written() -> None:
         ((), {}, "spec: Field required"),
         (("metadata", "name"), "0" * 40, "its name is not made from its scope and reference"),
         (("metadata",), None, "its name is not made from its scope and reference"),
-        (("spec", "scope"), "Namespace", "spec.scope: Input should be 'Anonymous'"),
+        (("spec", "scope"), "Somebody", "spec.scope: Input should be 'Anonymous'"),
+        (("spec", "scope"), "Namespace", "its name is not made from its scope and reference"),
+        (("spec", "namespace"), "team-a", "its spec has parts that are those of another scope"),
+        (("spec", "namespace"), "Team A", "spec.namespace: String should match pattern"),
+        (("spec", "pullSecrets"), ["hub"], "its spec has parts that are those of another scope"),
+        (("spec", "pullSecrets"), ["a/b"], "String should match pattern"),
+        (("spec", "pullSecrets"), [], "spec.pullSecrets: Tuple should have at least 1 item"),
         (("spec", "reference"), "nginx", "spec.reference: String should match pattern"),
         (("spec", "reference"), "docker.io/library/nginx:" + "1" * 800, "spec.reference: String should have at most"),
         (("status", "digest"), "sha256:1", "status.digest: String should match pattern"),

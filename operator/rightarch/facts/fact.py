@@ -16,13 +16,13 @@ from rightarch.errors import InvalidReference, RightarchError
 from rightarch.platforms import MAX_PLATFORMS, ImagePlatforms, Platform
 from rightarch.reasons import Reason
 from rightarch.reference import Reference, check_digest
-from rightarch.registry import ANONYMOUS, Key
+from rightarch.registry import ANONYMOUS, CLUSTER, Key, pull_scope
 
-SCOPES: Final[Mapping[str, str]] = {ANONYMOUS: "Anonymous"}
-"""The scopes whose facts are kept, as objects spell them."""
-_SCOPES_OF: Final = {spelt: scope for scope, spelt in SCOPES.items()}
 _SEPARATOR: Final = "\n"
 """Between scope and reference in what a name is made from: neither can have it."""
+_SPELT: Final[Mapping[str, str]] = {ANONYMOUS: "Anonymous", CLUSTER: "Cluster"}
+_SCOPES: Final = {spelt: scope for scope, spelt in _SPELT.items()}
+_NAMESPACE: Final = "Namespace"
 _PLATFORM: Final = re.compile(
     r"(?P<os>[^/()]+)(?:\((?P<version>[A-Za-z0-9._-]{1,64})\))?/(?P<architecture>[^/()]+)(?:/(?P<variant>[^/()]+))?",
     re.ASCII,
@@ -68,18 +68,20 @@ class Fact:
         return self.last_failure is None or self.last_failure not in _PERMANENT
 
 
+_EXAMPLE: Final = "docker.io/library/nginx:latest"
 _PERMANENT: Final = frozenset(reason.value for reason in Reason if not reason.transient)
 
 
 def name_of(key: Key) -> str:
     """The name of the object: 40 hexadecimal digits of the SHA-256 of scope, line feed, canonical reference."""
     scope, reference = key
-    return hashlib.sha256(f"{SCOPES[scope]}{_SEPARATOR}{reference}".encode()).hexdigest()[:40]
+    spelt = _SPELT.get(scope) or f"{_NAMESPACE}/{scope}"
+    return hashlib.sha256(f"{spelt}{_SEPARATOR}{reference}".encode()).hexdigest()[:40]
 
 
 def storable(key: Key, image: ImagePlatforms) -> bool:
     """Whether an object can hold it, within the bounds of its definition, so that the same is read back."""
-    if key[0] not in SCOPES or len(key[1]) > crds.MAX_REFERENCE or len(image.platforms) > MAX_PLATFORMS:
+    if not _is_storable(key[0]) or len(key[1]) > crds.MAX_REFERENCE or len(image.platforms) > MAX_PLATFORMS:
         return False
     try:
         return _platforms(tuple(map(_text, image.platforms)), image.indexed) == image.platforms
@@ -94,7 +96,7 @@ def manifest(fact: Fact) -> dict[str, Any]:
         "apiVersion": crds.API_VERSION,
         "kind": crds.IMAGE_PLATFORMS["kind"],
         "metadata": {"name": name_of(fact.key)},
-        "spec": {"scope": SCOPES[scope], "reference": reference},
+        "spec": _spec_of(scope) | {"reference": reference},
         "status": _status(fact),
     }
 
@@ -120,13 +122,46 @@ def read(thing: Mapping[str, Any]) -> Fact | Untrusted:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         return Untrusted(name, f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
-    key = _SCOPES_OF[claimed.spec.scope], claimed.spec.reference
+    key = _scope(claimed.spec), claimed.spec.reference
     if name != name_of(key):
         return Untrusted(name, "its name is not made from its scope and reference")
+    if _extra(claimed.spec):
+        return Untrusted(name, "its spec has parts that are those of another scope", key)
     try:
         return _checked(key, claimed.status)
     except (ValueError, InvalidReference, OverflowError) as error:
         return Untrusted(name, str(error), key)
+
+
+def _extra(spec: crds.ImagePlatformsSpec) -> bool:
+    """Whether a spec says more than its scope has."""
+    return spec.scope in _SCOPES and (spec.namespace is not None or spec.pull_secrets is not None)
+
+
+@lru_cache(maxsize=1024)
+def _is_storable(scope: str) -> bool:
+    """Whether a spec can say a scope, within its bounds."""
+    try:
+        spec = crds.ImagePlatformsSpec.model_validate(_spec_of(scope) | {"reference": _EXAMPLE})
+    except ValidationError:
+        return False
+    return _scope(spec) == scope
+
+
+def _spec_of(scope: str) -> dict[str, Any]:
+    """What a spec says of a scope."""
+    if scope in _SPELT:
+        return {"scope": _SPELT[scope]}
+    namespace, _, names = scope.partition("/")
+    spec: dict[str, Any] = {"scope": _NAMESPACE, "namespace": namespace}
+    return spec | ({"pullSecrets": names.split(",")} if names else {})
+
+
+def _scope(spec: crds.ImagePlatformsSpec) -> str:
+    """The scope that a spec names."""
+    if spec.scope in _SCOPES:
+        return _SCOPES[spec.scope]
+    return intern(pull_scope(spec.namespace or "", spec.pull_secrets or ()))
 
 
 def _checked(key: Key, status: crds.ImagePlatformsStatus) -> Fact:
