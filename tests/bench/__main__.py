@@ -7,13 +7,13 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from tests.bench import burst, cold, cold_start, controller, endpoint, facts
+from tests.bench import burst, cold, cold_start, controller, endpoint, facts, lookups
 from tests.bench.figures import console
 from tests.bench.stage import stage
 
 ON_STAGE = {"burst": burst.main, "endpoint": endpoint.main, "cold": cold.main}
 """What is measured on one stage, in so many rounds."""
-ALONE = {"cold-start": cold_start.main, "facts": facts.main, "controller": controller.main}
+ALONE = {"cold-start": cold_start.main, "facts": facts.main, "controller": controller.main, "lookups": lookups.main}
 """What sets its own stage."""
 PARTS = (*ON_STAGE, *ALONE)
 
