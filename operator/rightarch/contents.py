@@ -100,7 +100,8 @@ def parse(document: Document) -> Contents:
     if "manifests" in content:
         entries = tuple(_part(entry, "entry of the index") for entry in content["manifests"])
         return Contents(document, media_type, "", indexed=True, parts=entries)
-    layers = content.get("layers") or []
+    layers = content.get("layers")
+    layers = [] if layers is None else layers
     if not isinstance(layers, list):
         raise _malformed("its layers are not a list")
     configs = [content["config"]] if content.get("config") else []
@@ -127,8 +128,9 @@ def _part(descriptor: object, what: str) -> Part:
     texts = [descriptor.get("mediaType"), descriptor.get("digest")]
     if not isinstance(size, int) or isinstance(size, bool) or size < 0 or not all(isinstance(t, str) for t in texts):
         raise _malformed(f"its {what} lacks a media type, a digest or a size")
-    annotations = descriptor.get("annotations") or {}
-    about = annotations.get(_ABOUT) if isinstance(annotations, dict) else None
+    stated = descriptor.get("annotations")
+    annotations: Mapping[str, Any] = stated if isinstance(stated, dict) else {}
+    about = annotations.get(_ABOUT)
     return Part(
         media_type=descriptor["mediaType"],
         digest=descriptor["digest"],

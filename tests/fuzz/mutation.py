@@ -39,7 +39,19 @@ VALUES = [
 ]  # fmt: skip
 """What JSON may hold where something else is expected."""
 
-NAMES = ["manifests", "config", "layers", "mediaType", "platform", "data", "digest", "auths", "auth", "x"]
+NAMES = [
+    "manifests",
+    "config",
+    "layers",
+    "mediaType",
+    "annotations",
+    "platform",
+    "data",
+    "digest",
+    "auths",
+    "auth",
+    "x",
+]
 """Names by which members may be doubled."""
 
 
