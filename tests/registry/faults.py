@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
+    from pathlib import Path
 
     from tests.controlplane import CertificateAuthority
 
@@ -33,6 +34,7 @@ class FaultServer:
     Args:
         authority: signs its certificate; without one it speaks plain HTTP, and hangs up on TLS.
         handle: writes the answer.
+        wants: the certificate of an authority one of whose certificates a client must show.
 
     Attributes:
         asked: the requests, in order.
@@ -40,6 +42,7 @@ class FaultServer:
 
     authority: CertificateAuthority | None
     handle: Callable[[Asked, asyncio.StreamWriter], Awaitable[None]]
+    wants: Path | None = None
     asked: list[Asked] = field(default_factory=list)
 
     async def __aenter__(self) -> Self:
@@ -48,6 +51,9 @@ class FaultServer:
         if self.authority is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(*self.authority.issue("faults"))
+            if self.wants is not None:
+                context.verify_mode = ssl.CERT_REQUIRED
+                context.load_verify_locations(self.wants)
         self._tasks: set[asyncio.Task[None]] = set()
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=context)
         self.port: int = self._server.sockets[0].getsockname()[1]

@@ -16,6 +16,7 @@ from rightarch.reasons import Reason
 from rightarch.reference import Reference
 from rightarch.registry.authorization import Authorizer
 from rightarch.registry.client import Client
+from rightarch.registry.hosts import Hosts
 from rightarch.registry.keychain import IDENTITY, Credential
 from rightarch.registry.options import RegistryOptions
 from tests.images import Entry, index, single
@@ -370,7 +371,7 @@ def content(request: httpx.Request) -> httpx.Response:
 
 def find(world: World, credential: Credential | None = ALICE) -> ImagePlatforms:
     """Look the image up with a client that remembers nothing."""
-    client = Client(Authorizer(RegistryOptions()), {})
+    client = Client(Authorizer(RegistryOptions()), {}, Hosts({}, None))
     found = world.drive(client.find(APP, credential, confirm=False))
     assert isinstance(found, ImagePlatforms)
     return found

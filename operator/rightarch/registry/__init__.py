@@ -5,6 +5,8 @@ where the connection is made. One noun a module, each importing only those above
 
     options · keychain · stats                values
     dockerconfig                              which credentials of a Docker configuration match an image
+    proxies · endpoint                        through what, and where, a registry's images are asked for
+    hosts · configuration                     which endpoints are configured, by containerd's files and by our own
     memory · observer                         what is remembered, within bounds; who is told of it
     challenge · address · location            what servers and pod authors name, and whether it may be followed
     failures                                  what went wrong, as ImageErrors

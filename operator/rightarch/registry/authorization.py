@@ -22,6 +22,7 @@ from rightarch.reference import Reference
 from rightarch.registry import challenge, failures
 from rightarch.registry.address import names_loopback
 from rightarch.registry.challenge import Challenge
+from rightarch.registry.endpoint import WAY
 from rightarch.registry.keychain import Credential
 from rightarch.registry.location import locate
 from rightarch.registry.memory import Recent
@@ -39,7 +40,7 @@ _MAX_LIFE: Final = 24 * 3600.0
 _MARGIN: Final = 5.0
 _REMEMBERED: Final = 4096
 _CLIENT: Final = "rightarch"
-_REPOSITORY: Final = re.compile(r"/v2/(.+)/(?:manifests|blobs)/[^/]+")
+_REPOSITORY: Final = re.compile(r"/v2/(.+)/(?:manifests|blobs)/[^/]+$")
 
 BUILT_IN_REALMS: Final[Mapping[str, frozenset[str]]] = {
     "registry-1.docker.io": frozenset({"auth.docker.io"}),
@@ -96,14 +97,14 @@ class Authorizer:
         remembered = self._challenges.get(key.registry)
         held, fresh = self._held(key), False
         if held is None and remembered is not None:
-            held = yield from self._obtain(remembered, key, reference, request.url)
+            held = yield from self._obtain(remembered, key, reference, request)
             fresh = held is not None
         response = yield _with(request, held)
         asked = self._asked(response, key, held)
         if asked is None or (fresh and remembered is not None and asked.realm == remembered.realm):
             return response
         self._challenges.put(key.registry, asked)
-        held = self._held(key) or (yield from self._obtain(asked, key, reference, request.url))
+        held = self._held(key) or (yield from self._obtain(asked, key, reference, request))
         if held is None:
             return response
         response = yield _with(request, held)
@@ -125,12 +126,12 @@ class Authorizer:
         token = self._tokens.get(key.name)
         return token.header if token is not None and self._clock() < token.expires else None
 
-    def _obtain(self, asked: Challenge, key: _Key, reference: Reference, url: httpx.URL) -> Flow[str | None]:
+    def _obtain(self, asked: Challenge, key: _Key, reference: Reference, request: httpx.Request) -> Flow[str | None]:
         """The header that answers a challenge, or None where there is nothing to answer it with."""
         if asked.scheme == "basic":
             return _basic(key.credential) if key.credential and not key.credential.is_identity else None
         try:
-            token = yield from self._fetch(asked, key, reference, url)
+            token = yield from self._fetch(asked, key, reference, request)
         except ImageError as error:
             if error.reason is not Reason.ACCESS_DENIED:
                 self._challenges.drop(key.registry)  # the registry may name another token service by now
@@ -138,11 +139,13 @@ class Authorizer:
         self._tokens.put(key.name, token)
         return token.header
 
-    def _fetch(self, asked: Challenge, key: _Key, reference: Reference, url: httpx.URL) -> Flow[_Authorization]:
-        realm = self._realm(asked.realm, key, url)
-        request = _token_request(realm, parameters := _parameters(asked, key), key.credential)
-        request.extensions |= {CLIENT: _fingerprint(key.credential), SHARED: (key.name, str(realm), str(parameters))}
-        response = yield request
+    def _fetch(self, asked: Challenge, key: _Key, reference: Reference, request: httpx.Request) -> Flow[_Authorization]:
+        realm = self._realm(asked.realm, key, request.url)
+        asking = _token_request(realm, parameters := _parameters(asked, key), key.credential)
+        asking.extensions |= {CLIENT: _fingerprint(key.credential), SHARED: (key.name, str(realm), str(parameters))}
+        if realm.host in self._trusted(request.url):
+            asking.extensions[WAY] = request.extensions.get(WAY)
+        response = yield asking
         if error := failures.of_token_status(response, reference):
             raise error
         token, life = _parse_token(response)
@@ -158,16 +161,21 @@ class Authorizer:
         if realm is None:
             raise failures.failed(url, "names a token service that is no URL of the web")
         local = self._options.allow_loopback and names_loopback(realm.host)
-        if realm.scheme != "https" and not local:
+        plain = url.scheme == "http" and realm.netloc == url.netloc  # as it is configured
+        if realm.scheme != "https" and not (local or plain):
             raise _untrusted(url, realm, "is not reached by https")
-        trusted = self._options.token_realms.get(url.host, frozenset()) | BUILT_IN_REALMS.get(url.host, frozenset())
-        if key.credential and realm.host != url.host and realm.host not in trusted:
+        if key.credential and realm.host not in self._trusted(url):
             raise _untrusted(url, realm, f"is no host that tokenRealms names for {url.host}")
         return realm
 
+    def _trusted(self, url: httpx.URL) -> frozenset[str]:
+        """The hosts of token services that may see what the host of a URL may."""
+        named = self._options.token_realms.get(url.host, frozenset())
+        return named | BUILT_IN_REALMS.get(url.host, frozenset()) | {url.host}
+
 
 def _repository(url: httpx.URL) -> str:
-    match = _REPOSITORY.fullmatch(url.path)
+    match = _REPOSITORY.search(url.path)
     return match[1] if match else ""
 
 

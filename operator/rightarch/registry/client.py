@@ -4,24 +4,30 @@ A generator of requests, without I/O of its own. Sources: OCI distribution speci
 manifests and blobs; the Docker registry API where registries keep to that.
 """
 
-from collections.abc import Mapping
-from typing import Final, Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final, Protocol
 
 import httpx
 
 from rightarch import manifest
-from rightarch.errors import UnreadableImage
+from rightarch.errors import ImageError, UnreadableImage
 from rightarch.manifest import Descriptor, Document
 from rightarch.platforms import ImagePlatforms
 from rightarch.reasons import Reason
 from rightarch.reference import Reference, check_digest
 from rightarch.registry import failures
 from rightarch.registry.authorization import Authorizer, Flow
+from rightarch.registry.endpoint import WAY, Endpoint
+from rightarch.registry.hosts import Hosts
 from rightarch.registry.keychain import Credential
-from rightarch.registry.location import is_plain, locate
+from rightarch.registry.location import locate
+from rightarch.registry.sender import PATIENCE
 from rightarch.registry.transport import LIMIT, TOO_LARGE
 
 MAX_REDIRECTS: Final = 5
+MIRROR_SECONDS: Final = 3.0
+"""How long a host is waited for when there is another to ask."""
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _NO_HEAD: Final = frozenset({405, 501})
 _AGENT: Final = "rightarch (+https://rightarch.dev)"
@@ -38,8 +44,9 @@ class Contents(Protocol):
 class Client:
     """Asks registries, with one credential at a time."""
 
-    def __init__(self, authorizer: Authorizer, contents: Contents) -> None:
+    def __init__(self, authorizer: Authorizer, contents: Contents, hosts: Hosts) -> None:
         self._authorizer = authorizer
+        self._hosts = hosts
         self._contents = contents
 
     def find(self, reference: Reference, credential: Credential | None, *, confirm: bool) -> Flow[ImagePlatforms]:
@@ -62,12 +69,9 @@ class Client:
 
     def _head(self, reference: Reference, credential: Credential | None) -> Flow[str | None]:
         """The digest that a reference stands for; None where the registry does not say it without the content."""
-        request = _request("HEAD", reference, f"manifests/{reference.identifier}")
-        response = yield from self._fetch(request, reference, credential)
+        response = yield from self._ask("HEAD", f"manifests/{reference.identifier}", reference, credential)
         if response.status_code in _NO_HEAD:
             return None
-        if error := failures.of_status(response, reference):
-            raise error
         digest = _stated(response)
         if reference.digest and digest not in {None, reference.digest}:
             raise failures.failed(response.request.url, f"answers with another digest than that of {reference}")
@@ -79,13 +83,14 @@ class Client:
         Raises:
             ImageError: why it can't be had.
         """
-        request = _request("GET", reference, f"manifests/{reference.identifier}")
-        response = yield from self._fetch(request, reference, credential)
-        if error := failures.of_status(response, reference):
-            raise error
+        if reference.digest is None and not self._hosts.of(reference)[0].resolve:
+            # what the tag stands for is told by another host than the one that has it first
+            digest = yield from self._head(reference, credential)
+            reference = replace(reference, digest=digest)
+        rest = f"manifests/{reference.identifier}"
+        response = yield from self._ask("GET", rest, reference, credential, reference.digest)
         stated = _stated(response)
-        for digest in (reference.digest, stated):
-            _verify(response, digest)
+        _verify(response, stated)
         digest = reference.digest or stated or manifest.digest_of(response.content)
         return Document(response.content, response.headers.get("content-type", ""), digest)
 
@@ -117,11 +122,39 @@ class Client:
         return self._content(f"{kind}/{wanted.digest}", wanted.digest, reference, credential)
 
     def _content(self, rest: str, digest: str, reference: Reference, credential: Credential | None) -> Flow[bytes]:
-        response = yield from self._fetch(_request("GET", reference, rest), reference, credential)
-        if error := failures.of_status(response, reference):
-            raise error
-        _verify(response, digest)
+        response = yield from self._ask("GET", rest, reference, credential, digest)
         return response.content
+
+    def _ask(
+        self, method: str, rest: str, reference: Reference, credential: Credential | None, digest: str | None = None
+    ) -> Flow[httpx.Response]:
+        """What the first of the registry's endpoints answers that has it, with the digest that is asked for."""
+        problems: list[ImageError] = []
+        endpoints = self._endpoints(rest, reference)
+        for left, endpoint in zip(range(len(endpoints) - 1, -1, -1), endpoints, strict=True):
+            request = _request(method, endpoint, reference, rest, patience=MIRROR_SECONDS if left else None)
+            ours = credential if endpoint.credentials or endpoint.is_origin(reference) else None
+            try:
+                response = yield from self._fetch(request, reference, ours)
+                if method == "HEAD" and response.status_code in _NO_HEAD:
+                    return response
+                if error := failures.of_status(response, reference):
+                    raise error
+                _verify(response, digest)
+            except ImageError as error:
+                problems.append(error)
+            else:
+                return response
+        raise next((problem for problem in problems if problem.transient), problems[-1])
+
+    def _endpoints(self, rest: str, reference: Reference) -> Sequence[Endpoint]:
+        """Those that may be asked; for what a tag stands for, those alone that may tell."""
+        by_tag = reference.digest is None and rest == f"manifests/{reference.identifier}"
+        found = [each for each in self._hosts.of(reference) if each.pull and (each.resolve or not by_tag)]
+        if not found:
+            text = f"no host that is configured for {reference.domain} may be asked for {reference}"
+            raise UnreadableImage(Reason.IMAGE_NOT_FOUND, text)
+        return found
 
     def _fetch(
         self, request: httpx.Request, reference: Reference, credential: Credential | None
@@ -138,16 +171,14 @@ class Client:
         raise failures.failed(origin, f"redirects more than {MAX_REDIRECTS} times")
 
 
-def _request(method: str, reference: Reference, rest: str) -> httpx.Request:
-    try:
-        url = httpx.URL(f"https://{reference.host}/v2/{reference.path}/{rest}")
-    except httpx.InvalidURL:
-        url = httpx.URL()
-    if not is_plain(url):
-        text = f"{reference} names no registry that can be contacted: check its host and port"
-        raise UnreadableImage(Reason.INVALID_REFERENCE, text)
-    bounds = {LIMIT: manifest.MAX_BYTES, TOO_LARGE: Reason.MALFORMED_IMAGE}
-    return httpx.Request(method, url, headers=_HEADERS, extensions=bounds)
+def _request(
+    method: str, endpoint: Endpoint, reference: Reference, rest: str, *, patience: float | None
+) -> httpx.Request:
+    """A request to an endpoint, with what is meant for that host alone."""
+    extensions: dict[str, Any] = {LIMIT: manifest.MAX_BYTES, TOO_LARGE: Reason.MALFORMED_IMAGE}
+    extensions |= {WAY: endpoint.way, PATIENCE: patience}
+    headers = {**dict(endpoint.headers), **_HEADERS}
+    return httpx.Request(method, endpoint.locate(reference, rest), headers=headers, extensions=extensions)
 
 
 _HEADERS: Final[Mapping[str, str]] = {
@@ -158,11 +189,14 @@ _HEADERS: Final[Mapping[str, str]] = {
 
 
 def _redirected(request: httpx.Request, location: str) -> httpx.Request:
-    """The request to where an answer points, without its authorization."""
+    """The request to where an answer points, without its authorization, nor elsewhere what was meant for its host."""
     url = locate(location, request.url)
     if url is None:
         raise failures.failed(request.url, "redirects to what is no URL of the web")
-    return httpx.Request(request.method, url, headers=_HEADERS, extensions=request.extensions)
+    same = _same(url, request.url)
+    kept = {**request.extensions, WAY: request.extensions[WAY] if same else None}
+    headers = {name: value for name, value in request.headers.items() if name != "authorization"} if same else _HEADERS
+    return httpx.Request(request.method, url, headers=headers, extensions=kept)
 
 
 def _same(url: httpx.URL, other: httpx.URL) -> bool:

@@ -1,8 +1,11 @@
 """Options: what an administrator may set of the registry client."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from rightarch.registry.endpoint import Endpoint
+from rightarch.registry.proxies import Proxies
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,6 +17,9 @@ class RegistryOptions:
             the demo and the tests, never in a cluster.
         ca_file: certificates (PEM) of authorities that are trusted beside the public ones.
         forbidden_endpoints: pairs of IP address and port that are never contacted: the API server's.
+        registries: endpoints by registry, as references name it, or ``_default``; each in the order to ask them.
+        hosts_folder: containerd's folder of hosts (``certs.d``), for registries that are not among those.
+        proxies: through which requests go.
         token_realms: for a registry's host, further hosts of token services that may see its credentials.
         tag_ttl: how long a tag is believed to point to the same digest before it is asked for again.
         access_ttl: how long a credential is believed to still be allowed to read what it once read.
@@ -31,6 +37,9 @@ class RegistryOptions:
     allow_loopback: bool = False
     ca_file: Path | None = None
     forbidden_endpoints: frozenset[tuple[str, int]] = frozenset()
+    registries: Mapping[str, Sequence[Endpoint]] = field(default_factory=dict)
+    hosts_folder: Path | None = None
+    proxies: Proxies = field(default_factory=Proxies)
     token_realms: Mapping[str, frozenset[str]] = field(default_factory=dict)
     tag_ttl: float = 600.0
     access_ttl: float = 12 * 3600.0

@@ -16,6 +16,7 @@ from rightarch.reference import Reference
 from rightarch.registry import failures
 from rightarch.registry.authorization import Authorizer, Flow, Result
 from rightarch.registry.client import Client
+from rightarch.registry.hosts import Hosts
 from rightarch.registry.keychain import ANONYMOUS, Credential, Keychain, Keys, links
 from rightarch.registry.memory import Answer, Recent
 from rightarch.registry.observer import Key, Observer, Unobserved
@@ -49,7 +50,8 @@ class Registry:
         self._flights: dict[Key, asyncio.Task[ImagePlatforms | ImageError]] = {}
         self._recorded: set[Key] = set()
         self._busy: Counter[str] = Counter()
-        self._client = Client(Authorizer(options, clock), self._contents)
+        hosts = Hosts(options.registries, options.hosts_folder)
+        self._client = Client(Authorizer(options, clock), self._contents, hosts)
         self._sender = Sender(options, self.stats, clock)
 
     def known(self, reference: Reference, keys: Keys, *, record: bool = True) -> ImagePlatforms | ImageError | None:

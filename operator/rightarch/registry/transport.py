@@ -7,6 +7,7 @@ where strangers choose the server.
 
 import logging
 import ssl
+from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
@@ -15,8 +16,10 @@ from httpx_aiohttp import AiohttpTransport
 
 from rightarch.errors import ImageError, SettingsError
 from rightarch.registry import failures
-from rightarch.registry.address import AddressGuard, names_loopback
+from rightarch.registry.address import AddressGuard, AddressRefusedError, names_loopback
+from rightarch.registry.endpoint import WAY, Way
 from rightarch.registry.options import RegistryOptions
+from rightarch.registry.proxies import literal, names_metadata
 from rightarch.registry.stats import Stats
 
 LIMIT: Final = "limit"
@@ -30,6 +33,8 @@ _DNS_SECONDS: Final = 2.0
 _DNS_TRIES: Final = 2
 _DNS_TTL: Final = 10
 _KEEPALIVE: Final = 30.0
+_Kind = tuple[Way, bool, str | None]
+"""Connections that may be used for each other: how, whether by plain HTTP, and through which proxy."""
 
 
 class Transport:
@@ -44,9 +49,8 @@ class Transport:
         self._stats = stats
         self._plain_hosts: set[bytes] = set()
         self._resolver: aiohttp.AsyncResolver | None = None
-        context = _trusting(options)
-        self._secure = self._made(context, loopback_only=False)
-        self._plain = self._made(context, loopback_only=True)
+        self._connections: dict[_Kind, AiohttpTransport] = {}
+        self._context = trusting(options.ca_file, Way())  # at once: what is wrong is said at the start
 
     async def send(self, request: httpx.Request) -> httpx.Response:
         """The answer to a request; its body is read in full, or up to a bound where the status is not 200.
@@ -56,6 +60,9 @@ class Transport:
         """
         try:
             response = await self._send(request)
+        except SettingsError as error:
+            self._count(request, "error")
+            raise failures.failed(request.url, f"can't be asked as is configured for it: {error}") from None
         except (httpx.HTTPError, aiohttp.ClientError, OSError, ValueError) as error:
             self._count(request, "error")
             raise failures.of_exception(error, request.url) or error from None
@@ -67,8 +74,8 @@ class Transport:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._secure.aclose()
-        await self._plain.aclose()
+        for connections in self._connections.values():
+            await connections.aclose()
         if self._resolver is not None:
             await self._resolver.close()
 
@@ -77,31 +84,58 @@ class Transport:
         _log.debug("%s %s: %s", request.method, request.url.copy_with(query=None), outcome)
 
     async def _send(self, request: httpx.Request) -> httpx.Response:
+        way: Way | None = request.extensions.get(WAY)
         local = self._options.allow_loopback and names_loopback(request.url.host)
         if request.url.scheme == "http" or (local and request.url.netloc in self._plain_hosts):
-            return await self._exchange(self._plain, request)
+            return await self._exchange(way, request, plain=True)
         try:
-            return await self._exchange(self._secure, request)
+            return await self._exchange(way, request, plain=False)
         except httpx.TransportError as error:
             if not (local and _no_tls(error)):
                 raise
-        response = await self._exchange(self._plain, request)
+        response = await self._exchange(way, request, plain=True)
         self._plain_hosts.add(request.url.netloc)
         return response
 
-    async def _exchange(self, way: AiohttpTransport, request: httpx.Request) -> httpx.Response:
-        if way is self._plain and request.url.scheme == "https":
+    async def _exchange(self, way: Way | None, request: httpx.Request, *, plain: bool) -> httpx.Response:
+        if plain and request.url.scheme == "https":
             request = _plainly(request)
-        response = await way.handle_async_request(request)
+        proxy = self._options.proxies.through(request.url)
+        if proxy is not None:
+            self._check(request.url)
+        key = (way or Way(), plain, proxy)
+        connections = self._connections.get(key)
+        if connections is None:
+            connections = self._connections[key] = self._made(*key)
+        response = await connections.handle_async_request(request)
         try:
             body = await _read(response, request)
         finally:
             await response.aclose()
         return httpx.Response(response.status_code, headers=response.headers, content=body, request=request)
 
-    def _made(self, context: ssl.SSLContext, *, loopback_only: bool) -> AiohttpTransport:
+    def _check(self, url: httpx.URL) -> None:
+        """Refuse what a proxy must not be asked to contact: what it resolves is not seen here.
+
+        Raises:
+            AddressRefusedError: the host is, or says that it is, one that look-ups never contact.
+        """
+        guard = AddressGuard(self._options.allow_loopback, forbidden=self._options.forbidden_endpoints)
+        address = literal(url.host)
+        port = url.port or (443 if url.scheme == "https" else 80)
+        refused = guard.refusal(address, port) if address else None
+        if names_metadata(url.host):
+            refused = "a cloud's metadata service"
+        if refused is not None:
+            raise AddressRefusedError(refused)
+
+    def _made(self, way: Way, plain: bool, proxy: str | None) -> AiohttpTransport:
+        loopback_only = plain and not way.plain
         guard = AddressGuard(self._options.allow_loopback, loopback_only, self._options.forbidden_endpoints)
-        return AiohttpTransport(verify=context, client=lambda: self._session(context, guard))
+        usual = way == Way(plain=way.plain)
+        context = self._context if usual else trusting(self._options.ca_file, way)
+        through = None if proxy is None else httpx.Proxy(proxy)
+        return AiohttpTransport(verify=context, proxy=through, client=lambda: self._session(context, guard))
 
     def _session(self, context: ssl.SSLContext, guard: AddressGuard) -> aiohttp.ClientSession:
         """Made when first used, since it belongs to the event loop that it is made in."""
@@ -127,15 +161,32 @@ def resolver(**more: Any) -> aiohttp.AsyncResolver:  # noqa: ANN401 - c-ares' ow
     return aiohttp.AsyncResolver(timeout=_DNS_SECONDS, tries=_DNS_TRIES, **more)
 
 
-def _trusting(options: RegistryOptions) -> ssl.SSLContext:
-    """What certificates are checked against: the public authorities (certifi's, or SSL_CERT_FILE's) and our own."""
+def trusting(ca_file: Path | None, way: Way) -> ssl.SSLContext:
+    """What certificates are checked against, and what is shown of ours.
+
+    The public authorities (certifi's, or SSL_CERT_FILE's), those of ``ca_file``, and the host's own.
+
+    Raises:
+        SettingsError: a file can't be read as what it is to be.
+    """
     context = httpx.create_ssl_context()
-    if options.ca_file is not None:
+    for file in (*([ca_file] if ca_file else []), *way.ca):
         try:
-            context.load_verify_locations(options.ca_file)
+            context.load_verify_locations(file)
         except OSError as error:
-            problem = f"{options.ca_file} can't be read as certificates (PEM) of authorities: {error.strerror or error}"
+            problem = f"{file} can't be read as certificates (PEM) of authorities: {error.strerror or error}"
             raise SettingsError(problem) from error
+    for certificate, key in way.client:
+        try:
+            context.load_cert_chain(certificate, key)
+        except OSError as error:
+            problem = (
+                f"{certificate} can't be read as a client certificate (PEM) with its key: {error.strerror or error}"
+            )
+            raise SettingsError(problem) from error
+    if way.skip_verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
     return context
 
 

@@ -1,0 +1,119 @@
+"""Configuration: what an administrator says of registries, in a file; validated at the door."""
+
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+import httpx
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, FilePath, ValidationError
+from pydantic.alias_generators import to_camel
+
+from rightarch.errors import SettingsError
+from rightarch.registry.endpoint import Endpoint, Way
+from rightarch.registry.hosts import DEFAULT, located
+
+_HOST: Final = r"^([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(:[0-9]{1,5})?$"
+_ANY: Final = "*"
+
+Host = Annotated[str, Field(pattern=_HOST)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, hide_input_in_errors=True)
+
+
+class ClientCertificate(_Model):
+    """What a host is shown of who asks: files in PEM."""
+
+    cert_file: FilePath
+    key_file: FilePath | None = None
+
+
+class _Connected(_Model):
+    ca_file: FilePath | None = None
+    client_certificate: ClientCertificate | None = None
+    skip_verify: bool = False
+
+    def way(self, *, plain: bool) -> Way | None:
+        """How the host is connected to; None as any other is."""
+        ca = (self.ca_file,) if self.ca_file else ()
+        shown = self.client_certificate
+        client = ((Path(shown.cert_file), Path(shown.key_file) if shown.key_file else None),) if shown else ()
+        way = Way(tuple(map(Path, ca)), client, self.skip_verify, plain)
+        return None if way == Way() else way
+
+
+class Mirror(_Connected):
+    """A host that has the same images."""
+
+    url: str
+    capabilities: tuple[Literal["pull", "resolve"], ...] = ("pull", "resolve")
+    override_path: bool = False
+    send_credentials: bool = False
+    headers: dict[str, str] = Field(default_factory=dict)
+
+    def endpoint(self) -> Endpoint:
+        """The same as an endpoint.
+
+        Raises:
+            ValueError: its URL is none.
+        """
+        url = located(self.url, override=self.override_path)
+        pull, resolve = ("pull" in self.capabilities, "resolve" in self.capabilities)
+        way = self.way(plain=url.scheme == "http")
+        return Endpoint(url, resolve, pull, way, tuple(self.headers.items()), self.send_credentials)
+
+
+class ConfiguredRegistry(_Connected):
+    """What is said of one registry, or of all others (``*``)."""
+
+    host: Host | Literal["*"]
+    plain_http: Annotated[bool, Field(alias="plainHTTP")] = False
+    token_realms: tuple[Host, ...] = ()
+    mirrors: tuple[Mirror, ...] = ()
+
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Its mirrors, and last the registry itself: the one without a URL."""
+        itself = Endpoint(httpx.URL(), way=self.way(plain=self.plain_http))
+        return (*(mirror.endpoint() for mirror in self.mirrors), itself)
+
+
+class Configuration(_Model):
+    """All that the file says."""
+
+    registries: tuple[ConfiguredRegistry, ...] = ()
+
+    @classmethod
+    def load(cls, path: Path) -> "Configuration":
+        """Read the file, YAML or JSON.
+
+        Raises:
+            SettingsError: a line for each mistake: where it is, and what is wrong.
+        """
+        try:
+            read = cls.model_validate(yaml.safe_load(path.read_bytes()) or {})
+            read.endpoints()
+        except ValidationError as error:
+            raise SettingsError("\n".join(_problems(path, error))) from None
+        except (OSError, ValueError, yaml.YAMLError) as error:
+            raise SettingsError(f"{path}: {error}") from None
+        return read
+
+    def endpoints(self) -> dict[str, tuple[Endpoint, ...]]:
+        """The endpoints by registry."""
+        return {DEFAULT if each.host == _ANY else each.host: each.endpoints() for each in self.registries}
+
+    def realms(self) -> dict[str, frozenset[str]]:
+        """Hosts of token services that may see a registry's credentials, by the registry's host."""
+        named = {each.host: frozenset(each.token_realms) for each in self.registries if each.token_realms}
+        return {_contacted(host): realms for host, realms in named.items()}
+
+
+def _contacted(host: str) -> str:
+    """The host of the URL under which a registry is asked, without its port."""
+    host = "registry-1.docker.io" if host == "docker.io" else host
+    return host.partition(":")[0] if not host.startswith("[") else host.partition("]")[0][1:]
+
+
+def _problems(path: Path, error: ValidationError) -> list[str]:
+    return [f"{path}: {'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
