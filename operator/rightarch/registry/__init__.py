@@ -16,6 +16,7 @@ where the connection is made. One noun a module, each importing only those above
     authorization                             tokens; a generator of requests
     client                                    one look-up; a generator of requests
     registry                                  cache, single-flight, limits: the public face
+    cloud                                     credentials of clouds' registries, by a client of their own
 """
 
 from rightarch.registry.keychain import (

@@ -14,7 +14,7 @@ from rightarch.registry.cloud.ecr import Ecr
 from rightarch.registry.cloud.exchange import Environment, Lease, NoCredential
 from rightarch.registry.cloud.google import Google
 from rightarch.registry.cloud.leases import Leases
-from rightarch.registry.keychain import CLUSTER, Credential
+from rightarch.registry.keychain import ANONYMOUS, CLUSTER, Credential
 
 
 class Provider(Protocol):
@@ -68,8 +68,8 @@ class CloudKeychain:
 
     @property
     def scope(self) -> str:
-        """That of the cluster."""
-        return CLUSTER
+        """That of the cluster; nobody's, where no cloud is on."""
+        return CLUSTER if self._providers else ANONYMOUS
 
     async def credentials(self, reference: Reference) -> Sequence[Credential]:
         """The credential for the reference's registry, if this process has an identity that gets one.
