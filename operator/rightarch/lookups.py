@@ -1,7 +1,38 @@
-"""Look-ups: what every process that asks registries shows of it."""
+"""Look-ups: how every process asks registries, and what it shows of that."""
+
+from collections.abc import Mapping
 
 from rightarch.metrics import ProcessMetrics
-from rightarch.registry import Registry
+from rightarch.registry import Registry, RegistryOptions
+from rightarch.registry.configuration import Configuration
+from rightarch.registry.proxies import Proxies
+from rightarch.settings import ProcessSettings
+
+
+def options(
+    settings: ProcessSettings, forbidden: frozenset[tuple[str, int]], environment: Mapping[str, str]
+) -> RegistryOptions:
+    """How registries are asked.
+
+    Args:
+        settings: of the process.
+        forbidden: addresses and ports of the API server.
+        environment: where the proxies are named.
+
+    Raises:
+        SettingsError: what the settings or the environment name can't be used.
+    """
+    file = settings.registries_config
+    configured = Configuration() if file is None else Configuration.load(file)
+    return RegistryOptions(
+        allow_loopback=settings.allow_loopback_registries,
+        ca_file=settings.registry_ca_file,
+        forbidden_endpoints=forbidden,
+        registries=configured.endpoints(),
+        hosts_folder=settings.registry_hosts_dir,
+        proxies=Proxies.of(environment),
+        token_realms=configured.realms(),
+    )
 
 
 def expose(registry: Registry, metrics: ProcessMetrics) -> None:

@@ -3,7 +3,16 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, FilePath, IPvAnyAddress, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    DirectoryPath,
+    Field,
+    FilePath,
+    IPvAnyAddress,
+    ValidationError,
+    model_validator,
+)
 
 from rightarch.errors import SettingsError
 
@@ -34,6 +43,12 @@ class ProcessSettings(BaseModel):
     kubeconfig: FilePath | None = Field(default=None, description="a kubeconfig; without it, the pod's own account")
     registry_ca_file: FilePath | None = Field(
         default=None, description="a file with further CAs to trust for registries, in PEM"
+    )
+    registries_config: FilePath | None = Field(
+        default=None, description="a file that configures registries: mirrors, certificates, token services; YAML"
+    )
+    registry_hosts_dir: DirectoryPath | None = Field(
+        default=None, description="a folder of containerd's hosts.toml files, as the nodes have it"
     )
     allow_loopback_registries: bool = Field(
         default=False, description="whether registries on loopback may be asked, for demos and tests"

@@ -84,6 +84,19 @@ def controller(  # noqa: PLR0913, PLR0917 - one parameter an option; typer passe
         Path | None,
         typer.Option(envvar="RIGHTARCH_REGISTRY_CA_FILE", help="Further CAs to trust for registries, PEM."),
     ] = None,
+    registries_config: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="RIGHTARCH_REGISTRIES_CONFIG",
+            help="Configuration of registries, YAML or JSON: mirrors, certificates, token services.",
+        ),
+    ] = None,
+    registry_hosts_dir: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="RIGHTARCH_REGISTRY_HOSTS_DIR", help="Folder of containerd's hosts.toml files, as the nodes have it."
+        ),
+    ] = None,
     allow_loopback_registries: Annotated[
         bool | None,
         typer.Option(

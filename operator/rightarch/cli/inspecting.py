@@ -22,6 +22,7 @@ from rightarch.reference import Reference
 from rightarch.registry import Keychain, Registry, RegistryOptions
 from rightarch.registry.dockerconfig import Malformed
 from rightarch.registry.login import Login, LoginKeychain, config_file, parse
+from rightarch.registry.proxies import Proxies
 
 _AT_A_TIME: Final = 8
 """Images that are inspected at the same time."""
@@ -105,6 +106,7 @@ async def _registry(wanted: Wanted) -> AsyncIterator[Registry]:
             ca_file=wanted.ca_file,
             token_realms=wanted.token_realms,
             lookup_timeout=wanted.timeout,
+            proxies=Proxies.of(os.environ),
         )
     )
     try:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import secrets
 import signal
 import socket
@@ -21,7 +22,7 @@ from rightarch.controller.leadership import Leadership, first
 from rightarch.facts import Facts
 from rightarch.logs import fields
 from rightarch.metrics import ProcessMetrics
-from rightarch.registry import Registry, RegistryOptions
+from rightarch.registry import Registry
 from rightarch.serving import Health, Server, listening
 from rightarch.settings import ControllerSettings
 
@@ -84,13 +85,7 @@ class _Candidate:
 @asynccontextmanager
 async def _connected(settings: ControllerSettings) -> AsyncIterator[tuple[Cluster, Registry]]:
     cluster = await Cluster.connect(settings.kubeconfig)
-    registry = Registry(
-        RegistryOptions(
-            allow_loopback=settings.allow_loopback_registries,
-            ca_file=settings.registry_ca_file,
-            forbidden_endpoints=await cluster.endpoints(),
-        )
-    )
+    registry = Registry(lookups.options(settings, await cluster.endpoints(), os.environ))
     try:
         yield cluster, registry
     finally:

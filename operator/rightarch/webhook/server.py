@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import os
 import signal
 import socket
 from collections.abc import AsyncIterator
@@ -17,7 +18,7 @@ from rightarch.facts import Facts
 from rightarch.following import follow
 from rightarch.logs import fields
 from rightarch.metrics import Metrics
-from rightarch.registry import AnonymousKeychain, Registry, RegistryOptions
+from rightarch.registry import AnonymousKeychain, Registry
 from rightarch.serving import Health, Server, listening
 from rightarch.settings import WebhookSettings
 from rightarch.snapshot import Nodes
@@ -119,13 +120,7 @@ def _secret(settings: WebhookSettings, cluster: Cluster, metrics: Metrics) -> So
 @asynccontextmanager
 async def _connected(settings: WebhookSettings) -> AsyncIterator[tuple[Cluster, Registry]]:
     cluster = await Cluster.connect(settings.kubeconfig)
-    registry = Registry(
-        RegistryOptions(
-            allow_loopback=settings.allow_loopback_registries,
-            ca_file=settings.registry_ca_file,
-            forbidden_endpoints=await cluster.endpoints(),
-        )
-    )
+    registry = Registry(lookups.options(settings, await cluster.endpoints(), os.environ))
     try:
         yield cluster, registry
     finally:
