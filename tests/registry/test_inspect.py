@@ -286,7 +286,7 @@ def test_a_private_image(server: RegistryServer, environment: dict[str, str]) ->
     (folder / "config.json").write_text(json.dumps({"auths": {server.host: {"auth": auth}}}))
     refused = run(environment, name)
     assert (refused.returncode, "tokenRealms" in refused.stderr) == (1, True)
-    done = run(environment, name, "--token-realm", "127.0.0.1=localhost")
+    done = run(environment, name, "--token-realm", f"{server.host}=localhost")
     assert (done.returncode, done.stderr) == (0, "")
     assert "linux/arm64" in done.stdout
 
@@ -312,7 +312,8 @@ def test_no_document_is_asked_for_twice(plain: RegistryServer, environment: dict
     """One request each for the index and the manifests of its platforms; none for attestations."""
     plain.push("inspect/multi", "1", MULTI)
     plain.forget()
-    assert run(environment, f"{plain.host}/inspect/multi:1").returncode == 0
+    name = f"{plain.host}/inspect/multi:1"
+    assert [each["name"] for each in inspected(environment, name, name)] == [name, name]
     assert sorted(each.path.rpartition("/")[2] for each in plain.requests()) == sorted(
         ["1", *(entry["digest"] for entry in json.loads(MULTI.root.body)["manifests"][:2])]
     )

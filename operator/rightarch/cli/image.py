@@ -1,5 +1,6 @@
 """The commands ``rightarch image …``: what registries tell of images."""
 
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
@@ -12,6 +13,7 @@ from rightarch.platforms import Platform
 from rightarch.reference import Reference
 
 SECONDS: Final = 30.0
+_PORT: Final = re.compile(r":[0-9]+$")
 
 INSPECT_EPILOG: Final = """[bold]Examples[/bold]
 
@@ -142,5 +144,6 @@ def _realms(texts: list[str]) -> dict[str, frozenset[str]]:
         registry, equals, host = text.partition("=")
         if not (registry and equals and host):
             misused(f"--token-realm: {text!r} is not REGISTRY=HOST, as in registry.example.com=gitlab.example.com")
-        realms[registry] = realms.get(registry, frozenset()) | {host}
+        name = _PORT.sub("", registry).strip("[]")  # credentials are for hosts, whatever their port
+        realms[name] = realms.get(name, frozenset()) | {host}
     return realms

@@ -82,7 +82,7 @@ async def _print_raw(wanted: Wanted) -> int:
 
 
 async def _inspected(wanted: Wanted) -> list[Outcome]:
-    async with _registry(wanted) as registry, Progress(map(str, wanted.references)) as progress:
+    async with _registry(wanted) as registry, Progress(dict.fromkeys(map(str, wanted.references))) as progress:
         inspector = Inspector(registry, _keychain(), everything=wanted.verbose)
         slots = asyncio.Semaphore(_AT_A_TIME)
 
@@ -95,7 +95,9 @@ async def _inspected(wanted: Wanted) -> list[Outcome]:
                 finally:
                     progress.done(str(reference))
 
-        return await asyncio.gather(*map(outcome, wanted.references))
+        unique = list(dict.fromkeys(wanted.references))
+        found = dict(zip(unique, await asyncio.gather(*map(outcome, unique)), strict=True))
+        return [found[reference] for reference in wanted.references]
 
 
 @asynccontextmanager
