@@ -5,6 +5,7 @@ where the connection is made. One noun a module, each importing only those above
 
     options · keychain · stats                values
     dockerconfig                              which credentials of a Docker configuration match an image
+    login                                     the credentials of whoever runs a command
     proxies · endpoint                        through what, and where, a registry's images are asked for
     hosts · configuration                     which endpoints are configured, by containerd's files and by our own
     memory · observer                         what is remembered, within bounds; who is told of it
