@@ -57,11 +57,8 @@ def store(
 
 
 @pytest.fixture
-def clouds(
-    authority: CertificateAuthority, store: int, gate: TokenServer, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Clouds]:
+def clouds(authority: CertificateAuthority, store: int, gate: TokenServer) -> Iterator[Clouds]:
     """The services of the clouds; what they give out is what the registry's token service takes."""
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with Clouds(authority, registry=store, passwords=gate.users) as running:
         yield running
 

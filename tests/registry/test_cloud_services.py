@@ -22,6 +22,7 @@ from rightarch.registry.cloud.ecr import Ecr
 from rightarch.registry.cloud.google import Google
 from rightarch.registry.cloud.keychain import CloudKeychain
 from rightarch.registry.keychain import CLUSTER, Credential
+from rightarch.registry.proxies import Proxies
 from tests.controlplane import free_port
 from tests.registry.clouds import ACR_USER, CLIENT, ENTRA, PODS, ROLE, STS, TENANT, Clouds
 
@@ -40,9 +41,8 @@ Make: TypeAlias = "Callable[..., CloudKeychain]"
 
 
 @pytest.fixture
-def clouds(authority: CertificateAuthority, monkeypatch: pytest.MonkeyPatch) -> Iterator[Clouds]:
+def clouds(authority: CertificateAuthority) -> Iterator[Clouds]:
     """The services."""
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with Clouds(authority) as running:
         yield running
 
@@ -54,7 +54,7 @@ async def made(clouds: Clouds, authority: CertificateAuthority) -> AsyncIterator
 
     def make(identity: dict[str, str], seconds: float = 5.0) -> CloudKeychain:
         environment = clouds.environment() | identity
-        client = CredentialClient(Path(authority.certificate), seconds)
+        client = CredentialClient(Path(authority.certificate), Proxies.of(environment), seconds)
         providers = Ecr(client, environment), Google(client, environment), Azure(client, environment, LOCAL)
         keychains.append(CloudKeychain(client, *providers))
         return keychains[-1]
@@ -301,6 +301,28 @@ async def test_a_service_whose_certificate_is_not_trusted_learns_nothing(clouds:
         await keychain.credentials(PRIVATE)
     assert clouds.asked == []
     await keychain.aclose()
+
+
+async def test_services_are_asked_by_the_proxy_of_the_environment_and_metadata_never(
+    clouds: Clouds, made: Make, tmp_path: Path
+) -> None:
+    """A proxy would ask the metadata service of another machine."""
+    asked: list[str] = []
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append((await reader.readline()).decode())
+        writer.write(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n")
+        writer.close()
+        await writer.wait_closed()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as proxy:
+        url = f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}"
+        environment = {"HTTPS_PROXY": url, "HTTP_PROXY": url, "AWS_ENDPOINT_URL_STS": "https://sts.test"}
+        keychain = made(role(clouds, tmp_path) | environment)
+        assert await keychain.credentials(GOOGLE) != ()
+        with pytest.raises(UnresolvedImage):
+            await keychain.credentials(PRIVATE)
+    assert asked == ["CONNECT sts.test:443 HTTP/1.1\r\n"]
 
 
 async def test_nothing_secret_is_logged_or_printed(

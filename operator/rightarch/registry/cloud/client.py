@@ -16,11 +16,13 @@ from httpx_aiohttp import AiohttpTransport
 
 from rightarch.errors import SettingsError
 from rightarch.registry.cloud.exchange import ABSENCE, Absence, Exchange, NoCredential, Value
+from rightarch.registry.proxies import Proxies
 from rightarch.registry.transport import resolver
 
 _MAX_BYTES: Final = 64 * 1024
 _TOTAL: Final = 8.0  # less than a look-up may take, so that there is time left to ask without a credential
 _CONNECTIONS: Final = 16
+_NO_PROXIES: Final = Proxies()
 _HEADERS: Final = {"accept-encoding": "identity", "user-agent": "rightarch (+https://rightarch.dev)"}
 
 
@@ -29,14 +31,15 @@ class CredentialClient:
 
     Args:
         ca_file: certificates (PEM) of authorities that are trusted beside the public ones.
+        proxies: through which services are asked; metadata never is, for a proxy would answer for another machine.
         total: the seconds that an exchange may take in all.
 
     Raises:
         SettingsError: ``ca_file`` holds no certificates.
     """
 
-    def __init__(self, ca_file: Path | None = None, total: float = _TOTAL) -> None:
-        self._total = total
+    def __init__(self, ca_file: Path | None = None, proxies: Proxies = _NO_PROXIES, total: float = _TOTAL) -> None:
+        self._total, self._proxies = total, proxies
         context = httpx.create_ssl_context()
         if ca_file is not None:
             try:
@@ -44,9 +47,8 @@ class CredentialClient:
             except OSError as error:
                 raise SettingsError(f"{ca_file} can't be read as certificates (PEM) of authorities") from error
         self._resolver: aiohttp.AsyncResolver | None = None
-        # Services are reached as the environment says, metadata never by a proxy: it would answer for another machine.
-        self._services = self._transport(context, by_proxy=True)
-        self._metadata = self._transport(context, by_proxy=False)
+        self._direct = self._transport(context, "")
+        self._proxied = self._transport(context, proxies.https)
 
     async def run(self, exchange: Exchange[Value]) -> Value:
         """What an exchange gives.
@@ -69,23 +71,25 @@ class CredentialClient:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._services.aclose()
-        await self._metadata.aclose()
+        await self._direct.aclose()
+        await self._proxied.aclose()
         if self._resolver is not None:
             await self._resolver.close()
 
-    def _transport(self, context: ssl.SSLContext, *, by_proxy: bool) -> AiohttpTransport:
-        return AiohttpTransport(verify=context, client=lambda: self._session(context, by_proxy=by_proxy))
+    def _transport(self, context: ssl.SSLContext, proxy: str) -> AiohttpTransport:
+        through = httpx.Proxy(proxy) if proxy else None
+        return AiohttpTransport(verify=context, proxy=through, client=lambda: self._session(context))
 
-    def _session(self, context: ssl.SSLContext, *, by_proxy: bool) -> aiohttp.ClientSession:
+    def _session(self, context: ssl.SSLContext) -> aiohttp.ClientSession:
         """Made when first used, since it belongs to the event loop that it is made in."""
         self._resolver = self._resolver or resolver()
         connector = aiohttp.TCPConnector(ssl=context, limit=_CONNECTIONS, resolver=self._resolver)
-        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=by_proxy)
+        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
     async def _send(self, request: httpx.Request) -> httpx.Response:
         request.headers.update(_HEADERS)
-        transport = self._services if request.url.scheme == "https" else self._metadata
+        by_proxy = request.url.scheme == "https" and self._proxies.through(request.url) is not None
+        transport = self._proxied if by_proxy else self._direct
         host = request.url.netloc.decode("ascii", "replace")
         try:
             response = await transport.handle_async_request(request)

@@ -15,6 +15,7 @@ from rightarch.registry.cloud.exchange import Environment, Lease, NoCredential
 from rightarch.registry.cloud.google import Google
 from rightarch.registry.cloud.leases import Leases
 from rightarch.registry.keychain import ANONYMOUS, CLUSTER, Credential
+from rightarch.registry.proxies import Proxies
 
 
 class Provider(Protocol):
@@ -56,9 +57,9 @@ class CloudKeychain:
             environment: the environment variables that name identities and endpoints.
 
         Raises:
-            SettingsError: ``ca_file`` holds no certificates.
+            SettingsError: ``ca_file`` holds no certificates, or a proxy of the environment is no URL.
         """
-        client = CredentialClient(ca_file)
+        client = CredentialClient(ca_file, Proxies.of(environment))
         made: dict[str, Provider] = {
             "ecr": Ecr(client, environment),
             "gar": Google(client, environment),
