@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,12 @@ def skipped_layers() -> set[str]:
     if unknown := names - set(LAYERS):
         raise pytest.UsageError(f"{VARIABLE} names {', '.join(sorted(unknown))}; the layers are {', '.join(LAYERS)}")
     return names
+
+
+def pytest_configure() -> None:
+    """Have SIGINT do what it does: a run in the background ignores it, and so would all processes that tests start."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
