@@ -1,6 +1,5 @@
 """The admission endpoint: an ASGI application without a framework, since every pod of the cluster waits for it."""
 
-import asyncio
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from time import monotonic
@@ -14,8 +13,6 @@ from rightarch.webhook.review import Refused
 
 MAX_BODY: Final = 8 * 1024 * 1024
 """Bytes of a review: etcd holds objects of 1.5 MiB, an update carries two, JSON escapes lengthen them."""
-BODY_SECONDS: Final = 10.0
-"""How long a body may take to arrive."""
 MARGIN: Final = 1.0
 """Seconds before the API server's own deadline by which an answer must be on its way."""
 
@@ -49,6 +46,8 @@ class Endpoint:
         try:
             handler = self._route(scope)
             body = await _body(receive)
+            if body is None:
+                return
             answer = await handler(body, begun, _budget(scope["query_string"], self._budget))
         except Refused as refusal:
             self._metrics.refused(refusal.status)
@@ -84,35 +83,19 @@ def _check_headers(headers: list[tuple[bytes, bytes]]) -> None:
         raise _too_large()
 
 
-async def _body(receive: Receive) -> bytes:
-    """The whole body. What arrives in one piece, as most do, is not timed: a timer costs as much as reading it."""
-    first, more = await _part(receive)
-    if not more:
-        return first
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            return await _rest(first, receive)
-    except TimeoutError:
-        raise Refused(408, f"the body did not arrive within {BODY_SECONDS:g} s") from None
-
-
-async def _rest(first: bytes, receive: Receive) -> bytes:
-    parts, size, more = [first], len(first), True
+async def _body(receive: Receive) -> bytes | None:
+    """The whole body; None where its sender left. How long it may take is the server's business."""
+    parts, size, more = [], 0, True
     while more:
-        part, more = await _part(receive)
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        part, more = message.get("body", b""), message.get("more_body", False)
         parts.append(part)
         size += len(part)
         if size > MAX_BODY:
             raise _too_large()
-    return b"".join(parts)
-
-
-async def _part(receive: Receive) -> tuple[bytes, bool]:
-    """The next piece of a body, and whether there are more."""
-    message = await receive()
-    if message["type"] == "http.disconnect":
-        raise Refused(400, "the connection ended before the body did")
-    return message.get("body", b""), message.get("more_body", False)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _too_large() -> Refused:

@@ -69,7 +69,7 @@ async def _serve(settings: WebhookSettings) -> None:
                     group.create_task(facts.run()),
                     group.create_task(_settle(facts)),
                 ]
-                servers = Server(endpoint, served.context), Server(Health(readiness.missing, metrics))
+                servers = Server(endpoint, served.context, metrics.refused), Server(Health(readiness.missing, metrics))
                 tasks = [
                     group.create_task(_serve_once_certified(served, servers[0], reviews)),
                     group.create_task(servers[1].serve([health])),
