@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from rightarch.reference import Reference
+from rightarch.registry.configuration import Configuration
+from rightarch.registry.hosts import Hosts
 from tests.kind.stage import values
 from tests.support.helm import CHART, Helm, HelmError
 
@@ -77,6 +80,9 @@ def test_lint_finds_nothing(helm: Helm, mode: str) -> None:
         ({"webhook": {"healthPort": 8443}}, "webhook.port and webhook.healthPort are both 8443: give each its own"),
         ({"image": {"digest": "sha256:1"}}, "at '/image/digest': 'sha256:1' does not match pattern"),
         ({"logLevel": "trace"}, "at '/logLevel': value must be one of 'debug', 'info', 'warning', 'error'"),
+        ({"registries": {"configured": [{"mirrors": []}]}}, "at '/registries/configured/0': missing property 'host'"),
+        ({"registries": {"configured": [{"host": "https://a.test"}]}}, "at '/registries/configured/0/host'"),
+        ({"registries": {"hosts": {"a:1": "x"}}}, "'a:1' does not match pattern"),
         ({"certificates": {"mode": "none"}}, "value must be one of 'selfManaged', 'certManager', 'secret'"),
         ({"certificates": {"mode": "secret"}}, "certificates.secretName must name the Secret with tls.crt and tls.key"),
         (
@@ -175,6 +181,41 @@ def test_further_authorities_are_mounted_and_named(helm: Helm) -> None:
         assert options(container)["--registry-ca-file"] == f"{mount['mountPath']}/ca.crt"
     for container in containers(helm).values():
         assert "volumeMounts" not in container
+
+
+def test_registries_are_configured_by_values(helm: Helm, tmp_path: Path) -> None:
+    """What is mounted is what the processes read: by the same names, with the content that was given."""
+    mirror = {"url": "https://mirror.test", "capabilities": ["pull"], "sendCredentials": True}
+    configured = [{"host": "docker.io", "mirrors": [mirror], "tokenRealms": ["auth.test"]}, {"host": "*"}]
+    hosts = {"registry.test_5000_": 'server = "https://other.test"\n', "_default": "skip_verify = true\n"}
+    values = {"registries": {"configured": configured, "hosts": hosts, "filesSecret": "mine"}}
+    [content] = [one["data"] for one in rendered(helm, "ConfigMap", **values)]
+    for deployment in rendered(helm, "Deployment", **values):
+        pod = deployment["spec"]["template"]
+        [container] = pod["spec"]["containers"]
+        mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+        volumes = {volume["name"]: volume for volume in pod["spec"]["volumes"]}
+        assert volumes["registry-files"]["secret"] == {"secretName": "mine"}
+        assert mounts["registry-files"] == "/etc/rightarch/registry-files"
+        at = mounts["registry-configuration"]
+        assert options(container)["--registries-config"] == f"{at}/registries.yaml"
+        assert options(container)["--registry-hosts-dir"] == f"{at}/hosts"
+        assert "rightarch.dev/registries" in pod["metadata"]["annotations"]
+        for item in volumes["registry-configuration"]["configMap"]["items"]:
+            path = tmp_path / deployment["metadata"]["name"] / item["path"]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content[item["key"]])
+        folder = tmp_path / deployment["metadata"]["name"]
+        read = Configuration.load(folder / "registries.yaml")
+        found = Hosts(read.endpoints(), folder / "hosts")
+        asked = {
+            name: [str(each.url) for each in found.of(Reference.parse(name))] for name in ("a", "registry.test:5000/a")
+        }
+        assert asked == {
+            "a": ["https://mirror.test/v2", "https://registry-1.docker.io/v2"],
+            "registry.test:5000/a": ["https://other.test/v2"],
+        }
+        assert read.realms() == {"registry-1.docker.io": frozenset({"auth.test"})}
 
 
 def test_values_for_pods_reach_both_deployments(helm: Helm) -> None:

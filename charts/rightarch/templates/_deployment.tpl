@@ -36,7 +36,12 @@ spec:
         {{- with $pods.labels }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
-      {{- with $pods.annotations }}
+      {{- $annotations := $pods.annotations }}
+      {{- with .root.Values.registries.configured }}
+      {{- /* it is read at the start alone: another one is another start */}}
+      {{- $annotations = merge (dict "rightarch.dev/registries" (toJson . | sha256sum | trunc 16)) $annotations }}
+      {{- end }}
+      {{- with $annotations }}
       annotations:
         {{- toYaml . | nindent 8 }}
       {{- end }}
@@ -68,6 +73,12 @@ spec:
             - --log-format={{ .root.Values.logFormat }}
             {{- if .root.Values.registries.caConfigMap }}
             - --registry-ca-file=/etc/rightarch/registries/ca.crt
+            {{- end }}
+            {{- if .root.Values.registries.configured }}
+            - --registries-config=/etc/rightarch/registry-configuration/registries.yaml
+            {{- end }}
+            {{- if .root.Values.registries.hosts }}
+            - --registry-hosts-dir=/etc/rightarch/registry-configuration/hosts
             {{- end }}
           {{- with $pods.env }}
           env:
@@ -107,20 +118,13 @@ spec:
             readOnlyRootFilesystem: true
             capabilities:
               drop: [ALL]
-          {{- if .root.Values.registries.caConfigMap }}
+          {{- with include "rightarch.registryMounts" .root }}
           volumeMounts:
-            - name: registries
-              mountPath: /etc/rightarch/registries
-              readOnly: true
+            {{- . | nindent 12 }}
           {{- end }}
-      {{- with .root.Values.registries.caConfigMap }}
+      {{- with include "rightarch.registryVolumes" .root }}
       volumes:
-        - name: registries
-          configMap:
-            name: {{ . }}
-            items:
-              - key: ca.crt
-                path: ca.crt
+        {{- . | nindent 8 }}
       {{- end }}
       nodeSelector:
         {{- merge (dict "kubernetes.io/os" "linux") $pods.nodeSelector | toYaml | nindent 8 }}
