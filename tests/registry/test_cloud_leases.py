@@ -135,10 +135,21 @@ async def test_a_failure_is_remembered_for_five_seconds_and_then_for_up_to_a_min
 
 
 async def test_keys_are_apart(leases: Leases[str], source: Source) -> None:
-    """A value is for its key alone, and can be forgotten."""
+    """A value is for its key alone."""
     assert [await leases.get(key, source) for key in "aba"] == ["value 1", "value 2", "value 1"]
+
+
+async def test_a_value_that_is_good_no_more_is_forgotten_once_a_minute(
+    leases: Leases[str], source: Source, clock: Clock
+) -> None:
+    """However many registries refuse it."""
+    await leases.get("a", source)
     leases.drop("a")
-    assert await leases.get("a", source) == "value 3"
+    assert await leases.get("a", source) == "value 1"
+    clock.now += 60
+    leases.drop("a")
+    assert await leases.get("a", source) == "value 2"
+    leases.drop("b")
 
 
 async def test_the_end_cancels_what_runs(leases: Leases[str], source: Source) -> None:

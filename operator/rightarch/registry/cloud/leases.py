@@ -24,12 +24,13 @@ _LAST_WAIT: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class _Held(Generic[Value]):
-    """A value, or why there is none; when to ask for another, and until when to use this one.
+    """A value, or why there is none; since when, when to ask for another, and until when to use this one.
 
     ``wait`` is how long was waited after the last failure, 0 if there was none.
     """
 
     outcome: Value | NoCredential = field(repr=False)
+    begin: float
     renew: float
     end: float
     wait: float = 0.0
@@ -65,8 +66,13 @@ class Leases(Generic[Value]):
         return outcome
 
     def drop(self, key: Hashable) -> None:
-        """Forget a value: it was found to be good no more."""
-        self._held.drop(key)
+        """Forget a value that was found to be good no more, if it is a minute old: new ones are not to blame.
+
+        Otherwise whoever names registries that refuse it could have it obtained anew for each of them.
+        """
+        held = self._held.get(key)
+        if held is not None and self._clock() >= held.begin + _LAST_WAIT:
+            self._held.drop(key)
 
     async def aclose(self) -> None:
         """End the exchanges that are running."""
@@ -91,7 +97,7 @@ class Leases(Generic[Value]):
             return self._failed(key, problem.again())
         now = self._clock()
         end = now + lease.life - min(_MARGIN, lease.life / 4)
-        self._held.put(key, _Held(lease.value, min(now + lease.life * _RENEWED, end), end))
+        self._held.put(key, _Held(lease.value, now, min(now + lease.life * _RENEWED, end), end))
         return lease.value
 
     def _failed(self, key: Hashable, problem: NoCredential) -> Value | NoCredential:
@@ -99,7 +105,7 @@ class Leases(Generic[Value]):
         held, now = self._held.get(key), self._clock()
         wait = min(held.wait * 2, _LAST_WAIT) if held and held.wait else _FIRST_WAIT
         if held is None or isinstance(held.outcome, NoCredential) or now >= held.end:
-            self._held.put(key, _Held(problem, now + wait, now + wait, wait))
+            self._held.put(key, _Held(problem, now, now + wait, now + wait, wait))
             return problem
-        self._held.put(key, _Held(held.outcome, min(now + wait, held.end), held.end, wait))
+        self._held.put(key, _Held(held.outcome, held.begin, min(now + wait, held.end), held.end, wait))
         return held.outcome
