@@ -1,7 +1,7 @@
 """A registry at a distance: answers after a while, or never; a process of its own, so that it costs its client nothing.
 
 ``python -m tests.bench.slow_registry CERTIFICATE KEY SECONDS`` prints its port, serves until its stdin ends, and then
-prints how many requests for manifests it got. Without SECONDS it takes requests and never answers.
+prints how many requests it got. Without SECONDS it takes requests and never answers.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ class SlowRegistry:
 
     Attributes:
         host: host and port, as references name it.
-        requests: after the end: how many manifests were asked for.
+        requests: after the end: how many there were.
     """
 
     def __init__(self, certificate: Path, key: Path, seconds: float | None) -> None:
@@ -46,7 +46,7 @@ class SlowRegistry:
 class _Connection(asyncio.Protocol):
     """One connection; requests have no body."""
 
-    manifests = 0
+    requests = 0
 
     def __init__(self, seconds: float | None) -> None:
         self._seconds = seconds
@@ -59,7 +59,7 @@ class _Connection(asyncio.Protocol):
         *heads, self._read = (self._read + data).split(b"\r\n\r\n")
         for head in heads:
             method, path, _ = head.split(b"\r\n", 1)[0].split(b" ")
-            _Connection.manifests += b"/manifests/" in path
+            _Connection.requests += 1
             if self._seconds is not None:
                 asyncio.get_running_loop().call_later(self._seconds, self._answer, method, path)
 
@@ -95,7 +95,7 @@ async def _serve(certificate: str, key: str, seconds: float | None) -> None:
     server = await loop.create_server(lambda: _Connection(seconds), "127.0.0.1", 0, ssl=context, backlog=1024)
     print(server.sockets[0].getsockname()[1], flush=True)
     await loop.run_in_executor(None, sys.stdin.read)
-    print(_Connection.manifests, flush=True)
+    print(_Connection.requests, flush=True)
 
 
 if __name__ == "__main__":
