@@ -356,7 +356,7 @@ async def test_failures_leave_nothing_behind(
     clock: Clock,
 ) -> None:
     """After many look-ups that are cut off, the registry's images are found as before: no place is lost."""
-    registry = made(replace(options, lookup_timeout=0.2, max_connections_per_registry=4, max_lookups_per_registry=64))
+    registry = made(replace(options, lookup_timeout=1.0, max_connections_per_registry=4, max_lookups_per_registry=64))
     healthy = asyncio.Event()
 
     async def hang(_: Asked, writer: asyncio.StreamWriter) -> None:

@@ -103,9 +103,14 @@ def failed(url: httpx.URL, problem: str) -> ImageError:
     return ImageError.of(Reason.REGISTRY_FAILED, f"{named(url)} {problem}")
 
 
-def again(error: ImageError) -> ImageError:
-    """A copy to raise: a raised exception keeps its traceback, and so whatever the waiters held."""
-    return ImageError.of(error.reason, str(error), retry_after=error.retry_after)
+def again(error: ImageError, retry_after: float | None = None) -> ImageError:
+    """A copy to raise: a raised exception keeps its traceback, and so whatever the waiters held.
+
+    Args:
+        error: what is copied.
+        retry_after: seconds until it is worth asking again; as it was where none are given.
+    """
+    return ImageError.of(error.reason, str(error), retry_after=retry_after or error.retry_after)
 
 
 def named(url: httpx.URL) -> str:

@@ -24,7 +24,7 @@ class RegistryOptions:
         tag_ttl: how long a tag is believed to point to the same digest before it is asked for again.
         access_ttl: how long a credential is believed to still be allowed to read what it once read.
         stale_ttl: how long an answer is used after it was last confirmed, while the registry fails.
-        negative_ttl: how long a failure is remembered; it varies by a quarter, so that retries spread.
+        negative_ttl: how long a failure is remembered at most; it varies, so that retries spread.
         lookup_timeout: the most that one look-up takes in all.
         max_lookups: look-ups in flight; further ones fail at once.
         max_lookups_per_registry: those of them at one registry, so that one that hangs leaves room for others.

@@ -69,6 +69,8 @@ class Registry:
         self.stats.stale += answer.stale
         if record and isinstance(answer.outcome, ImagePlatforms):
             self.observer.used((scope, reference.canonical), answer.outcome)
+        if isinstance(answer.outcome, ImageError) and answer.outcome.transient:
+            return failures.again(answer.outcome, answer.fresh_until - self._clock())
         return answer.outcome
 
     def stale(self, reference: Reference, keys: Keys) -> bool:
@@ -307,7 +309,7 @@ class Registry:
             end = _FOREVER if kept else self._end(key, reference, now)
             self._answers.put(key, Answer(outcome, now + self._life(key, reference), end, kept))
             return
-        wait = outcome.retry_after or self._options.negative_ttl * random.uniform(0.75, 1.25)  # noqa: S311 - no secret
+        wait = outcome.retry_after or self._options.negative_ttl * random.uniform(0.75, 0.9)  # noqa: S311 - no secret
         if outcome.transient and held and isinstance(held.outcome, ImagePlatforms) and now < held.stale_until:
             end = min(held.stale_until, now + self._options.stale_ttl)
             self._answers.put(key, Answer(held.outcome, now + wait, end, kept, stale=True))

@@ -1,0 +1,185 @@
+"""Registries that fail, met by the real processes on the real API server: who waits, who does not, and for how long."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any, Self
+
+import pytest
+
+from tests.controlplane import fake_node, free_port, wait_for
+from tests.images import RegistryServer, single
+from tests.support.controller import ControllerServer
+from tests.support.webhook import WebhookServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import httpx
+
+    from tests.controlplane import ControlPlane
+
+KEY = "rightarch.dev/decision"
+PODS = "/api/v1/namespaces/default/pods"
+BUDGET = 1.0
+ARM = single("linux/arm64", "registry-faults")
+
+
+@dataclass(frozen=True)
+class World:
+    """What a test of this module has."""
+
+    plane: ControlPlane
+    api: httpx.Client
+    webhook: WebhookServer
+    registry: RegistryServer
+
+    def decided(self, image: str) -> tuple[dict[str, Any], float]:
+        """What is decided on a pod with an image, and how long that took."""
+        spec = {"containers": [{"name": "c", "image": image}]}
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"generateName": "faults-"}, "spec": spec}
+        began = time.monotonic()
+        created = self.api.post(PODS, json=pod).raise_for_status().json()
+        seconds = time.monotonic() - began
+        found: dict[str, Any] = json.loads(created["metadata"].get("annotations", {}).get(KEY, "{}"))
+        return found, seconds
+
+    def reason(self, image: str) -> str:
+        """The Reason of that decision."""
+        return str(self.decided(image)[0].get("reason"))
+
+
+@pytest.fixture(scope="module")
+def world(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """The webhook, registered; a registry; and a mirror's name for it, in a file as containerd has it."""
+    control_plane.apply(fake_node("faults-arm64", "arm64"))
+    hosts = tmp_path_factory.mktemp("hosts")
+    with RegistryServer() as registry:
+        (hosts / "mirrored.example").mkdir()
+        (hosts / "mirrored.example" / "hosts.toml").write_text(f'server = "http://{registry.host}"')
+        option = f"--registry-hosts-dir={hosts}"
+        with WebhookServer(control_plane.kubeconfig, options=[option]) as webhook, control_plane.client() as api:
+            registry.push("known", "1", ARM)
+            control_plane.apply(webhook.configuration(name="rightarch-faults"))
+            made = World(control_plane, api, webhook, registry)
+            wait_for(lambda: made.reason(f"{registry.host}/known:1") == "Constrained")
+            yield made
+            control_plane.kubectl("delete", "mutatingwebhookconfiguration", "rightarch-faults")
+
+
+class Refusing:
+    """A registry that answers every request with the same status, and notes when it was asked."""
+
+    def __init__(self, status: int, **headers: str) -> None:
+        self.times: list[float] = []
+        times = self.times
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                times.append(time.monotonic())
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name.replace("_", "-"), value)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+                """Say nothing."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.host = f"127.0.0.1:{self.server.server_port}"
+
+    def __enter__(self) -> Self:
+        """Serve until the end of the block."""
+        self._thread = threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.shutdown()
+        self._thread.join()
+        self.server.server_close()
+
+
+def test_a_known_image_beside_eight_that_hang(world: World) -> None:
+    """Eight pods wait for a registry that says nothing, until the budget ends; a ninth notices nothing of it."""
+    known = f"{world.registry.host}/known:1"
+    usual = max(world.decided(known)[1] for _ in range(5))
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as listener, ThreadPoolExecutor(8) as pool:
+        hanging = f"127.0.0.1:{listener.getsockname()[1]}"
+        waiting = [pool.submit(world.decided, f"{hanging}/app:{number}") for number in range(8)]
+        time.sleep(BUDGET / 4)
+        ninth = [world.decided(known) for _ in range(5)]
+        assert not any(each.done() for each in waiting), "they were to hang meanwhile"
+        assert {found["reason"] for found, _ in ninth} == {"Constrained"}
+        assert min(seconds for _, seconds in ninth) < usual + 0.05
+        for each in waiting:
+            found, seconds = each.result()
+            assert found["reason"] == "Unresolved"
+            assert seconds < BUDGET + 1.0
+
+
+@pytest.mark.parametrize(("status", "headers"), [(429, {"Retry_After": "60"}), (503, {"Retry_After": "60"}), (500, {})])
+def test_a_registry_that_refuses_is_spared(world: World, status: int, headers: dict[str, str]) -> None:
+    """Pods are admitted as they are, at once, and after a few requests the registry is left in peace."""
+    with Refusing(status, **headers) as registry:
+        for number in range(12):
+            found, seconds = world.decided(f"{registry.host}/app:{number}")
+            assert found["reason"] == "Unresolved"
+            assert seconds < BUDGET
+        assert len(registry.times) <= (1 if headers else 6)
+    assert world.webhook.metrics()["rightarch_registry_requests_spared_total"] > 0
+
+
+def test_a_registry_stops_and_comes_back(world: World, tmp_path: Path) -> None:
+    """What it said is known all along; new images are, within five seconds of its return."""
+    port = free_port()
+    with RegistryServer(folder=tmp_path, port=port) as registry:
+        for tag in ("old", "new"):
+            registry.push("phoenix", tag, ARM)
+        assert world.reason(f"{registry.host}/phoenix:old") == "Constrained"
+    for tag in ("new", "1", "2", "3", "new"):
+        assert world.reason(f"127.0.0.1:{port}/phoenix:{tag}") == "Unresolved"
+    assert world.reason(f"127.0.0.1:{port}/phoenix:old") == "Constrained"
+    with RegistryServer(folder=tmp_path, port=port) as registry:
+        returned = time.monotonic()
+        wait_for(lambda: world.reason(f"{registry.host}/phoenix:new") == "Constrained", seconds=20)
+        assert time.monotonic() - returned < 6.0
+
+
+def test_hosts_of_containerd_are_followed(world: World) -> None:
+    """An image of a registry that has another address is found there."""
+    assert world.reason("mirrored.example/known:1") == "Constrained"
+
+
+def test_what_waits_for_a_registry_has_it_asked_every_five_seconds(world: World) -> None:
+    """While a template's image can't be had, its registry is tried again and again, never more than 5 s apart."""
+    with Refusing(500) as registry, ControllerServer(world.plane.kubeconfig) as controller:
+        wait_for(lambda: controller.leads, seconds=30)
+        labels = {"app": "waits"}
+        template = {
+            "metadata": {"labels": labels},
+            "spec": {"containers": [{"name": "c", "image": f"{registry.host}/app:1"}]},
+        }
+        world.plane.apply(
+            {
+                "apiVersion": "apps/v1",
+                "kind": "Deployment",
+                "metadata": {"name": "waits", "namespace": "default"},
+                "spec": {"replicas": 0, "selector": {"matchLabels": labels}, "template": template},
+            }
+        )
+        try:
+            wait_for(lambda: len(registry.times) >= 7, seconds=40)
+        finally:
+            world.plane.kubectl("delete", "deployment", "waits", "-n", "default")
+        gaps = [later - earlier for earlier, later in zip(registry.times, registry.times[1:], strict=False)]
+        assert max(gaps) <= 5.0 + 0.3  # what it takes a busy machine to act
+        assert max(gaps) >= 1.5, "it was to be spared meanwhile"
