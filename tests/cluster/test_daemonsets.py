@@ -12,16 +12,19 @@ import pytest
 from tests.controlplane import wait_for
 from tests.images import SAMPLES
 from tests.support.controller import NAMESPACE, ControllerServer
+from tests.support.helm import Helm
 from tests.support.world import NODES, World, workload, world
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 KEY = "rightarch.dev/template"
 PATH = f"/apis/apps/v1/namespaces/{NAMESPACE}/daemonsets"
 CONFIGURATION = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/rightarch-workloads"
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 EVERYWHERE = set(NODES)
+WRITTEN = "rightarch_templates_written_total"
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +145,70 @@ def test_an_image_that_becomes_readable_late_is_written_late(made: World, contro
     time.sleep(2.5)  # lists come by
     assert made.get("daemonsets", "late")["metadata"]["generation"] == 2
     assert controller.metrics()[waiting] == 0
+
+
+@pytest.mark.usefixtures("controller")
+@pytest.mark.parametrize("way", ["kubectl", "helm"])
+def test_what_is_written_late_is_no_conflict_for_who_applies_it(made: World, tmp_path: Path, way: str) -> None:
+    """Its author has an affinity of its own, and applies it by the API server: that works again, and ours stays."""
+    name, apply = f"applied-{way}", appliers(made, tmp_path)[way]
+    item = workload("DaemonSet", name, f"{made.registry.host}/late/{way}:1")
+    own = [{"key": "kubernetes.io/os", "operator": "In", "values": ["linux"]}]
+    required = {"nodeSelectorTerms": [{"matchExpressions": own}]}
+    item["spec"]["template"]["spec"]["affinity"] = {"nodeAffinity": {REQUIRED: required}}
+    apply(item)
+    made.push(f"late/{way}:1", SAMPLES["samples/arm64-only:1.0"])
+    wait_for(lambda: expressions(made.get("daemonsets", name)) == [*own, *arch("arm64")], seconds=60)
+    wait_for(lambda: "rightarch" not in managers(made, name))
+    assert made.get("daemonsets", name)["metadata"]["generation"] == 2
+    item["metadata"]["labels"] = {"team": "a"}
+    apply(item)
+    stored = made.get("daemonsets", name)
+    assert stored["metadata"]["labels"]["team"] == "a"
+    assert expressions(stored) == [*own, *arch("arm64")]
+    assert stored["metadata"]["generation"] == 2
+
+
+def managers(made: World, name: str) -> set[str]:
+    """Who owns fields of a DaemonSet but for its status."""
+    entries = made.get("daemonsets", name)["metadata"]["managedFields"]
+    return {entry["manager"] for entry in entries if "subresource" not in entry}
+
+
+def appliers(made: World, folder: Path) -> dict[str, Callable[[dict[str, Any]], object]]:
+    """The ways by which people have the API server apply a manifest."""
+    helm, chart = Helm(folder, made.plane.kubeconfig), folder / "chart"
+    (chart / "templates").mkdir(parents=True)
+    (chart / "Chart.yaml").write_bytes(orjson.dumps({"apiVersion": "v2", "name": "agent", "version": "1.0.0"}))
+
+    def by_helm(item: dict[str, Any]) -> None:
+        (chart / "templates" / "agent.yaml").write_bytes(orjson.dumps(item))
+        helm.run("upgrade", "--install", "agent", str(chart), f"--namespace={NAMESPACE}", "--server-side=true")
+
+    return {"kubectl": lambda item: write(made, "apply --server-side", item), "helm": by_helm}
+
+
+def test_a_template_whose_annotations_leave_no_room_stays_as_it_is(made: World, controller: ControllerServer) -> None:
+    """That is said once, and nothing is written or counted."""
+    image = f"{made.registry.host}/late/full:1"
+    item = workload("DaemonSet", "full", image)
+    made.create(item)
+    room = 262_144 - len(KEY) - len(made.get("daemonsets", "full")["metadata"]["annotations"][KEY]) - len("filler")
+    made.client.patch(
+        f"{PATH}/full",
+        headers={"Content-Type": "application/merge-patch+json"},
+        json={"metadata": {"annotations": {"filler": "x" * room}}},
+    ).raise_for_status()
+    before = made.get("daemonsets", "full")["metadata"]["generation"], controller.metrics()[WRITTEN]
+    made.push("late/full:1", SAMPLES["samples/arm64-only:1.0"])
+    (event,) = wait_for(lambda: events(made, "full", "NoRoom"), seconds=60)
+    assert event["type"] == "Warning"
+    assert "its images run on arm64 (linux)" in event["note"]
+    time.sleep(2.5)  # lists come by
+    assert len(events(made, "full", "NoRoom")) == 1
+    assert events(made, "full", "Constrained") == []
+    assert (made.get("daemonsets", "full")["metadata"]["generation"], controller.metrics()[WRITTEN]) == before
+    made.client.delete(f"{PATH}/full").raise_for_status()
 
 
 @pytest.mark.usefixtures("controller")

@@ -6,6 +6,7 @@ One noun a module, each importing only those above it::
     workloads                       what is remembered of templates: images, never objects
     watching · lists                kopf tells what changes; full lists find what it missed
     events                          what is said about objects
+    managers                        who owns which fields of an object
     prefetch                        images are looked up before their pods come
     daemonsets                      templates whose images were not known in time
     census                          pods that were never seen, and those that are misplaced
