@@ -16,7 +16,8 @@ so that nobody who reads the Secret can make a further certificate that the API 
 """
 
 import ipaddress
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, Self
@@ -99,9 +100,9 @@ class Certificate:
     def of(cls, chain: str, key: str, authority: str) -> Self | None:
         """The certificate in three texts; None where they are none, or do not belong together."""
         try:
-            leaf = x509.load_pem_x509_certificates(chain.encode())[0]
+            leaf = _load(chain)[0]
             public = serialization.load_pem_private_key(key.encode(), None).public_key()
-            (issuer,) = x509.load_pem_x509_certificates(authority.encode())
+            (issuer,) = _load(authority)
             leaf.verify_directly_issued_by(issuer)
             _ = leaf.extensions  # parsed here, so that what is broken is told here
         except (ValueError, TypeError, IndexError, InvalidSignature, UnsupportedAlgorithm, x509.DuplicateExtension):
@@ -261,7 +262,7 @@ def issue(plan: Plan, now: datetime) -> Certificate:
 def authorities(bundle: str) -> tuple[str, ...]:
     """The certificates of a bundle, each as canonical PEM; none if it is not one."""
     try:
-        return tuple(dict.fromkeys(map(_pem, x509.load_pem_x509_certificates(bundle.encode()))))
+        return tuple(dict.fromkeys(map(_pem, _load(bundle))))
     except ValueError:
         return ()
 
@@ -272,9 +273,26 @@ def expiry(chain: bytes) -> datetime:
     Raises:
         ValueError: it is no certificate.
     """
-    try:
+    with _checked_version():
         return x509.load_pem_x509_certificate(chain).not_valid_after_utc
-    except x509.InvalidVersion as error:  # which is no ValueError
+
+
+def _load(texts: str) -> list[x509.Certificate]:
+    """All certificates in PEM, one at least.
+
+    Raises:
+        ValueError: they are none.
+    """
+    with _checked_version():
+        return x509.load_pem_x509_certificates(texts.encode())
+
+
+@contextmanager
+def _checked_version() -> Iterator[None]:
+    """Make a version that there is no more, X.509 v2, what all else is that can't be read: it has an error apart."""
+    try:
+        yield
+    except x509.InvalidVersion as error:
         raise ValueError(str(error)) from error
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -43,6 +44,13 @@ MISNAMED = issue(OTHER, NOW - DAY)
 COMING = issue(PLAN, NOW)
 STRANGER = issue(PLAN, NOW - 2 * DAY).authority
 SETTLED = NOW - timedelta(minutes=1)
+
+
+def second_version(certificate: str) -> str:
+    """A certificate as one of X.509 v2, which nothing issues."""
+    der = x509.load_pem_x509_certificate(certificate.encode()).public_bytes(Encoding.DER)
+    third, second = (bytes((0xA0, 3, 2, 1, number)) for number in (2, 1))
+    return ssl.DER_cert_to_PEM_cert(der.replace(third, second, 1))
 
 
 def bundles(*trusted: Certificate | str, webhooks: int = 2) -> tuple[frozenset[str], ...]:
@@ -104,12 +112,32 @@ def test_what_is_held_is_read_back() -> None:
         {"tls.key": b""},
         {"tls.crt": b"\xff\xfe"},
         {"ca.crt": (FRESH.authority + COMING.authority).encode()},
+        {"tls.crt": second_version(FRESH.chain).encode()},
+        {"ca.crt": second_version(FRESH.authority).encode()},
     ],
-    ids=["no PEM", "another's key", "another's authority", "no authority", "no key", "no text", "two authorities"],
+    ids=[
+        "no PEM",
+        "another's key",
+        "another's authority",
+        "no authority",
+        "no key",
+        "no text",
+        "two authorities",
+        "version 2",
+        "an authority of version 2",
+    ],
 )
 def test_a_certificate_whose_parts_do_not_fit_counts_as_none(broken: dict[str, bytes]) -> None:
     """It is then made anew, and not a reason to stop."""
     assert Held.parse(encoded(Held(FRESH)) | broken) == Held()
+
+
+@pytest.mark.parametrize("text", ["", "no certificate", second_version(FRESH.authority)], ids=["none", "text", "v2"])
+def test_what_is_no_certificate_is_trusted_by_nobody(text: str) -> None:
+    """Whoever writes a bundle may write anything."""
+    assert authorities(text) == authorities(FRESH.authority + text)[1:] == ()
+    with pytest.raises(ValueError, match=r"PEM|version"):
+        expiry(text.encode())
 
 
 def test_keys_of_others_in_the_secret_are_left_alone() -> None:
