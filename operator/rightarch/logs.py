@@ -8,6 +8,7 @@ import logging
 import re
 import sys
 from datetime import UTC, datetime
+from time import monotonic
 from typing import Any, Final, TextIO
 
 import orjson
@@ -21,6 +22,22 @@ _QUIET: Final = ("uvicorn", "asyncio", "httpx", "aiohttp", "kubernetes", "kopf")
 def fields(**values: object) -> dict[str, object]:
     """The fields of a log record: ``log.info("admitted", extra=fields(reason=...))``."""
     return {_FIELDS: values}
+
+
+class Seldom:
+    """Turns that are given once in a while: for what may happen thousands of times a second."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds, self._next, self._passed = seconds, 0.0, 0
+
+    def turn(self) -> int | None:
+        """None if it is too soon; otherwise how often it was since the last turn."""
+        now = monotonic()
+        if now < self._next:
+            self._passed += 1
+            return None
+        passed, self._passed, self._next = self._passed, 0, now + self._seconds
+        return passed
 
 
 def configure(level: str, form: str, stream: TextIO | None = None) -> None:

@@ -76,7 +76,7 @@ class Metrics(ProcessMetrics):
         )
         self.errors = Counter(
             "rightarch_admission_errors",
-            "Pods admitted unchanged because Rightarch failed; each has a traceback in the log.",
+            "Pods and DaemonSets admitted unchanged because Rightarch failed; the log has tracebacks of some.",
             registry=self.registry,
         )
 

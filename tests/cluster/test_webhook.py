@@ -281,23 +281,21 @@ def test_a_body_without_a_length_is_refused_where_it_gets_too_large(world: World
     assert response.status_code == 413
 
 
-def test_an_internal_error_admits_the_pod_as_it_is(world: World) -> None:
-    """With a warning, a log line with the traceback, and a metric; and the next pod is decided as ever."""
-    before = world.webhook.metrics()["rightarch_admission_errors_total"]
-    answer = ask(world, {**pod("x"), "spec": {"containers": "what no API server sends"}}).json()["response"]
-    assert (answer["allowed"], "patch" in answer) == (True, False)
-    assert answer["warnings"][0].startswith("rightarch: internal error")
-    assert world.webhook.metrics()["rightarch_admission_errors_total"] == before + 1
-    assert 'traceback="Traceback (most recent call last)' in world.webhook.log()
+def test_a_field_of_the_wrong_type_is_refused_by_its_path(world: World) -> None:
+    """Not an error of ours: nothing is logged, and the next pod is decided as ever."""
+    answer = asked_for(world, {**pod("x"), "spec": {"containers": "what no API server sends"}})
+    assert (answer.status_code, answer.text) == (400, "request.object.spec.containers is not a JSON array\n")
+    assert world.webhook.metrics()["rightarch_admission_errors_total"] == 0
+    assert "Traceback" not in world.webhook.log()
     assert "patch" in ask(world, pod(world.image("arm64-only"))).json()["response"]
 
 
 def test_the_api_servers_own_deadline_is_kept(world: World, hanging: str) -> None:
     """A webhook that is registered with a time-out of a second waits for nobody."""
-    begun = time.monotonic()
-    answer = ask(world, pod(f"{hanging}/app:1"), timeout="1s").json()["response"]
-    assert time.monotonic() - begun < BUDGET / 2
-    assert "rightarch: Unresolved" in answer["warnings"][0]
+    patient, hasty = (said_of(world, pod(f"{hanging}/app:{timeout}"), timeout) for timeout in ("5s", "1s"))
+    assert "rightarch: Unresolved" in hasty[1]
+    assert patient[0] >= BUDGET
+    assert hasty[0] < patient[0]
 
 
 def test_admissions_are_counted_and_health_is_told(world: World) -> None:
@@ -411,8 +409,20 @@ def direct(webhook: WebhookServer) -> httpx.Client:
     return httpx.Client(base_url=base, verify=context, trust_env=False, timeout=10)
 
 
+def said_of(world: World, item: dict[str, Any], timeout: str) -> tuple[float, str]:
+    """How long an answer takes, and its first warning."""
+    begun = time.monotonic()
+    answer = ask(world, item, timeout).json()["response"]
+    return time.monotonic() - begun, answer["warnings"][0]
+
+
 def ask(world: World, item: dict[str, Any], timeout: str = "5s") -> httpx.Response:
-    """Send a review of the creation of a pod to the webhook itself."""
+    """What the webhook itself answers to a review of the creation of a pod."""
+    return asked_for(world, item, timeout).raise_for_status()
+
+
+def asked_for(world: World, item: dict[str, Any], timeout: str = "5s") -> httpx.Response:
+    """What it answers, whatever the status."""
     request = {
         "uid": "0",
         "kind": {"group": "", "version": "v1", "kind": "Pod"},
@@ -421,4 +431,4 @@ def ask(world: World, item: dict[str, Any], timeout: str = "5s") -> httpx.Respon
     }
     review = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
     with direct(world.webhook) as client:
-        return client.post(PATH, json=review, params={"timeout": timeout}).raise_for_status()
+        return client.post(PATH, json=review, params={"timeout": timeout})

@@ -26,10 +26,25 @@ def review(**request: object) -> bytes:
     return orjson.dumps({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": members})
 
 
+TERMS = ".spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms"
+
+
+def required(terms: object) -> dict[str, Any]:
+    """The spec of a pod that requires terms of node affinity."""
+    node = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
+    return {"affinity": {"nodeAffinity": node}}
+
+
 def test_a_pod_that_is_created_is_read() -> None:
     """Its raw object, and for the log the name that its name is generated from."""
     found = read(review(dryRun=True))
-    assert (found.uid, found.pod, found.namespace, found.name, found.dry_run) == ("7f0b2891", POD, "shop", "web-", True)
+    assert (found.uid, found.subject, found.namespace, found.name, found.dry_run) == (
+        "7f0b2891",
+        POD,
+        "shop",
+        "web-",
+        True,
+    )
 
 
 @pytest.mark.parametrize(
@@ -44,7 +59,7 @@ def test_a_pod_that_is_created_is_read() -> None:
 )
 def test_what_is_no_creation_of_a_pod_passes(request_: dict[str, Any]) -> None:
     """A rule that matches more than it should breaks nothing: there is no pod to decide about."""
-    assert read(review(**request_)).pod is None
+    assert read(review(**request_)).subject is None
 
 
 @pytest.mark.parametrize(
@@ -65,7 +80,7 @@ def test_what_is_no_creation_of_a_pod_passes(request_: dict[str, Any]) -> None:
         (review(object=None), "request.object is not a JSON object"),
         (review(object={**POD, "kind": "Node"}), "request.object is not a Pod of v1"),
         (review(object={**POD, "spec": []}), "request.object.spec is not a JSON object"),
-        (review(object={**POD, "metadata": None}), "request.object.metadata is not a JSON object"),
+        (review(object={**POD, "metadata": None}), "request.object.metadata is missing"),
     ],
 )
 def test_what_is_no_review_is_refused_with_its_reason(body: bytes, said: str) -> None:
@@ -74,6 +89,74 @@ def test_what_is_no_review_is_refused_with_its_reason(body: bytes, said: str) ->
         read(body)
     assert caught.value.status == 400
     assert str(caught.value).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("spec", "path"),
+    [
+        ({"containers": "many"}, ".spec.containers is not a JSON array"),
+        ({"containers": 3}, ".spec.containers is not a JSON array"),
+        ({"containers": ["app"]}, ".spec.containers[0] is not a JSON object"),
+        ({"containers": [{"image": "a"}, None]}, ".spec.containers[1] is null"),
+        ({"containers": [{"image": "a"}, {"image": ["b"]}]}, ".spec.containers[1].image is not a JSON string"),
+        ({"initContainers": [{"image": 1.5}]}, ".spec.initContainers[0].image is not a JSON string"),
+        ({"nodeSelector": ["kubernetes.io/arch"]}, ".spec.nodeSelector is not a JSON object"),
+        ({"nodeSelector": {"kubernetes.io/arch": 64}}, ".spec.nodeSelector['kubernetes.io/arch'] is not a JSON string"),
+        ({"affinity": []}, ".spec.affinity is not a JSON object"),
+        ({"affinity": {"nodeAffinity": "x"}}, ".spec.affinity.nodeAffinity is not a JSON object"),
+        (required([None]), f"{TERMS}[0] is null"),
+        (required([{"matchExpressions": {}}]), f"{TERMS}[0].matchExpressions is not a JSON array"),
+        (required([{"matchExpressions": [{"key": "a"}]}]), f"{TERMS}[0].matchExpressions[0].operator is missing"),
+        (
+            required([{"matchFields": [{"key": "a", "operator": "In", "values": [1]}]}]),
+            f"{TERMS}[0].matchFields[0].values[0] is not a JSON string",
+        ),
+        ({"os": "linux"}, ".spec.os is not a JSON object"),
+        ({"nodeName": {}}, ".spec.nodeName is not a JSON string"),
+        ({"imagePullSecrets": [{"name": 1}]}, ".spec.imagePullSecrets[0].name is not a JSON string"),
+    ],
+)
+def test_a_field_of_the_wrong_type_is_named(spec: dict[str, Any], path: str) -> None:
+    """By its path: what sends such a thing is no API server, and whoever wrote it looks for where."""
+    with pytest.raises(Refused) as caught:
+        read(review(object={**POD, "spec": spec}))
+    assert (caught.value.status, str(caught.value)) == (400, f"request.object{path}")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "path"),
+    [
+        ({"labels": ["a"]}, "labels is not a JSON object"),
+        ({"labels": {"a": None}}, "labels['a'] is not a JSON string"),
+        ({"annotations": {"rightarch.dev/decision": {}}}, "annotations['rightarch.dev/decision'] is not a JSON string"),
+        ({"name": 5}, "name is not a JSON string"),
+    ],
+)
+def test_so_are_those_of_the_metadata(metadata: dict[str, Any], path: str) -> None:
+    """Which every object has."""
+    with pytest.raises(Refused) as caught:
+        read(review(object={**POD, "metadata": metadata}))
+    assert str(caught.value) == f"request.object.metadata.{path}"
+
+
+def test_null_is_as_good_as_nothing_and_what_is_not_read_may_be_anything() -> None:
+    """As the API server has it, and its newer versions."""
+    spec: dict[str, Any] = {
+        "containers": None,
+        "nodeSelector": None,
+        "affinity": None,
+        "volumes": 7,
+        "os": {"name": None, "next": []},
+    }
+    found = read(review(object={**POD, "metadata": {"labels": None, "uid": 9}, "spec": spec}))
+    assert found.subject is not None
+    assert found.subject["spec"] == spec
+
+
+@pytest.mark.parametrize("operation", [["CREATE"], {"a": 1}, None, 5])
+def test_an_operation_that_is_none_passes(operation: object) -> None:
+    """It is no creation."""
+    assert read(review(operation=operation)).subject is None
 
 
 def test_an_answer_without_a_patch_has_no_patch() -> None:

@@ -10,7 +10,7 @@ from rightarch.webhook.review import Refused, read_workload
 KIND = {"group": "apps", "version": "v1", "kind": "DaemonSet"}
 
 
-def daemon_set(image: str = "app", **metadata: object) -> dict[str, Any]:
+def daemon_set(image: object = "app", **metadata: object) -> dict[str, Any]:
     """A DaemonSet of one image."""
     template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": image}]}}
     return {"metadata": {"name": "agent", **metadata}, "spec": {"template": template}}
@@ -30,7 +30,7 @@ def update(new: object, old: object) -> bytes:
 def test_a_daemon_set_that_is_created_is_read() -> None:
     """Whole, as it came."""
     found = read_workload(review(dryRun=True))
-    assert (found.uid, found.workload, found.namespace, found.name, found.dry_run) == (
+    assert (found.uid, found.subject, found.namespace, found.name, found.dry_run) == (
         "u1",
         daemon_set(),
         "shop",
@@ -41,7 +41,7 @@ def test_a_daemon_set_that_is_created_is_read() -> None:
 
 def test_a_change_of_the_template_is_read() -> None:
     """It rolls the pods anyhow."""
-    assert read_workload(update(daemon_set("next"), daemon_set())).workload == daemon_set("next")
+    assert read_workload(update(daemon_set("next"), daemon_set())).subject == daemon_set("next")
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_a_change_of_the_template_is_read() -> None:
 )
 def test_what_needs_no_new_decision_passes(body: bytes) -> None:
     """A change of the template then would be a rollout that nobody asked for."""
-    assert read_workload(body).workload is None
+    assert read_workload(body).subject is None
 
 
 @pytest.mark.parametrize(
@@ -70,6 +70,10 @@ def test_what_needs_no_new_decision_passes(body: bytes) -> None:
         review(object={"metadata": {}, "spec": {"template": {}}}),
         review(object={"metadata": [], "spec": {"template": {"spec": {}}}}),
         update(daemon_set(), None),
+        review(object=daemon_set(labels=[])),
+        review(object=daemon_set(ownerReferences=["x"])),
+        review(object=daemon_set(image=7)),
+        update(daemon_set(), daemon_set(image=7)),
     ],
 )
 def test_what_is_no_review_is_refused(body: bytes) -> None:

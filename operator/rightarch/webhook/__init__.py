@@ -2,9 +2,11 @@
 
 One noun a module, each importing only those above it::
 
+    form                           what the fields look like that are read; pure
     review                         AdmissionReviews: read, answered; pure
     readiness                      whether this replica may be asked
-    admission                      a review of a pod -> gather, decide, apply -> an answer
+    admission                      a review -> gather, decide, apply -> an answer
+    pods · workloads               which is of a pod, or of a DaemonSet
     endpoint                       the ASGI application of the port
     server                         the process: sockets, watches, signals, draining
 """

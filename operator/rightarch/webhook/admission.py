@@ -1,31 +1,40 @@
-"""Admission: from a review of a pod to its answer."""
+"""Admission: from a review to its answer, whatever is admitted."""
 
 import logging
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from time import monotonic
+from typing import Any, ClassVar, Final
 
 from rightarch.gather import gather
-from rightarch.logs import fields
+from rightarch.logs import Seldom, fields
 from rightarch.metrics import FAILED, IGNORED, Metrics
-from rightarch.placement import Decision, Input, apply, decide, skip
-from rightarch.pod import Pod
+from rightarch.placement import Decision, Input, decide, skip
 from rightarch.registry import Keychain, Registry
 from rightarch.snapshot import Nodes
 from rightarch.webhook import review as reviews
 from rightarch.webhook.review import Review
 
+TRACEBACK_SECONDS: Final = 10.0
+"""How often a failure of ours is logged, at most: whoever finds one may cause it with each request."""
+
 log = logging.getLogger(__name__)
 
-FAILURE = "rightarch: internal error; the pod was admitted as it is, without a look at what its images support"
+Subject = Mapping[str, Any]
 
 
-class Admission:
-    """Answers reviews of pods. Never makes a pod worse: what fails here admits it as it is."""
+class Admission(ABC):
+    """Answers reviews of one kind. Never makes anything worse: what fails here admits it as it is."""
+
+    kind: ClassVar[str]
+    """What is reviewed, as people call it."""
 
     def __init__(
         self, registry: Registry, nodes: Nodes, metrics: Metrics, keychain_of: Callable[[Review], Keychain]
     ) -> None:
         self._registry, self._nodes, self._metrics, self._keychain_of = registry, nodes, metrics, keychain_of
+        self._tracebacks = Seldom(TRACEBACK_SECONDS)
 
     async def __call__(self, body: bytes, begun: float, budget: float) -> bytes:
         """The answer to a review.
@@ -38,45 +47,57 @@ class Admission:
         Raises:
             Refused: the body is no readable review.
         """
-        review = reviews.read(body)
+        review = self._read(body)
         try:
             reason, answer = await self._answer(review, begun + budget)
-        except Exception:  # whatever it is, the pod must not pay for it
-            self._metrics.errors.inc()
-            log.exception("failed on a pod", extra=_who(review))
-            reason, answer = FAILED, reviews.allow(review.uid, warnings=[FAILURE])
+        except Exception as error:  # noqa: BLE001 - whatever it is, its creator must not pay for it
+            reason, answer = FAILED, self._failed(review, error)
         self._metrics.admitted(reason, monotonic() - begun)
         return answer
 
+    @abstractmethod
+    def _read(self, body: bytes) -> Review:
+        """The review."""
+
+    @abstractmethod
+    def _input(self, subject: Subject) -> Input:
+        """What is decided on, as far as the subject tells."""
+
+    @abstractmethod
+    def _patch(self, decision: Decision, subject: Subject) -> Sequence[Mapping[str, Any]]:
+        """What carries a decision out."""
+
     async def _answer(self, review: Review, deadline: float) -> tuple[str, bytes]:
-        if review.pod is None:
+        if review.subject is None:
             return IGNORED, reviews.allow(review.uid)
-        decision = await self._decide(review, review.pod, deadline)
-        patch, warnings = apply(decision, review.pod), decision.warnings
-        if warnings:
-            log.info("admitted with a warning", extra=_told(review, decision))
-        elif log.isEnabledFor(logging.DEBUG):
-            log.debug("admitted", extra=_told(review, decision))
+        decision = await self._decide(review, self._input(review.subject), deadline)
+        patch, warnings = self._patch(decision, review.subject), decision.warnings
+        level = logging.INFO if warnings else logging.DEBUG
+        if log.isEnabledFor(level):
+            log.log(level, "admitted a %s", self.kind, extra=_told(review, decision))
         return decision.reason, reviews.allow(review.uid, patch, warnings)
 
-    async def _decide(self, review: Review, pod: Pod, deadline: float) -> Decision:
-        if skip(pod):
-            return decide(Input(pod, {}))
+    async def _decide(self, review: Review, given: Input, deadline: float) -> Decision:
+        if skip(given.pod):
+            return decide(given)
         seconds = max(0.0, deadline - monotonic())
         keychain, record = self._keychain_of(review), not review.dry_run
-        return decide(await gather(pod, self._nodes.capacity, self._registry, keychain, seconds, record=record))
+        found = await gather(given.pod, self._nodes.capacity, self._registry, keychain, seconds, record=record)
+        return decide(found if given.written is None else replace(found, written=given.written))
+
+    def _failed(self, review: Review, error: Exception) -> bytes:
+        """The answer after a failure of ours."""
+        self._metrics.errors.inc()
+        if (untold := self._tracebacks.turn()) is not None:
+            log.error("failed on a %s", self.kind, exc_info=error, extra=_who(review, untold=untold or None))
+        said = f"rightarch: internal error; the {self.kind} was admitted as it is"
+        return reviews.allow(review.uid, warnings=[f"{said}, without a look at what its images support"])
 
 
-def _who(review: Review) -> dict[str, object]:
-    return fields(namespace=review.namespace, pod=review.name, uid=review.uid, dry_run=review.dry_run)
+def _who(review: Review, **more: object) -> dict[str, object]:
+    return fields(namespace=review.namespace, name=review.name, uid=review.uid, dry_run=review.dry_run or None, **more)
 
 
 def _told(review: Review, decision: Decision) -> dict[str, object]:
-    return fields(
-        namespace=review.namespace,
-        pod=review.name,
-        reason=str(decision.reason),
-        detail=decision.message,
-        architectures=",".join(decision.architectures) or None,
-        dry_run=review.dry_run or None,
-    )
+    architectures = ",".join(decision.architectures) or None
+    return _who(review, reason=str(decision.reason), detail=decision.message, architectures=architectures)

@@ -4,7 +4,7 @@ Pure. Source: ``admission.k8s.io/v1`` of the Kubernetes API, and its documentati
 """
 
 from base64 import b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ import orjson
 from rightarch.errors import RightarchError
 from rightarch.pod import Pod
 from rightarch.template import Workload
+from rightarch.webhook.form import DAEMON_SET, POD, Object
 
 API_VERSION: Final = "admission.k8s.io/v1"
 KIND: Final = "AdmissionReview"
@@ -40,34 +41,16 @@ class Review:
 
     Attributes:
         uid: which the answer repeats.
-        pod: the pod that is about to be created; None where something else happens, which is none of our business.
+        subject: the pod that is about to be created, or the DaemonSet that is or gets another template; None where
+            something else happens, which is none of our business: changing a template then would roll out a workload
+            that nobody meant to.
         namespace: where.
         name: its name, or the one it is generated from.
         dry_run: whether nothing is going to be stored: the answer is the same, and nothing else may be done.
     """
 
     uid: str
-    pod: Pod | None
-    namespace: str
-    name: str
-    dry_run: bool
-
-
-@dataclass(frozen=True, slots=True)
-class WorkloadReview:
-    """A question of the API server about a workload.
-
-    Attributes:
-        uid: which the answer repeats.
-        workload: the DaemonSet that is about to be created, or to get another template; None where something else
-            happens: changing the template then would roll out a workload that nobody meant to.
-        namespace: where.
-        name: its name, or the one it is generated from.
-        dry_run: whether nothing is going to be stored: the answer is the same, and nothing else may be done.
-    """
-
-    uid: str
-    workload: Workload | None
+    subject: Mapping[str, Any] | None
     namespace: str
     name: str
     dry_run: bool
@@ -79,20 +62,16 @@ def read(body: bytes) -> Review:
     Raises:
         Refused: with status 400 and what is wrong.
     """
-    uid, request = _request(body)
-    pod = _pod(request)
-    return Review(uid, pod, _namespace(request), _name(request, pod), bool(request.get("dryRun")))
+    return _read(body, _pod)
 
 
-def read_workload(body: bytes) -> WorkloadReview:
+def read_workload(body: bytes) -> Review:
     """Read an AdmissionReview of a workload.
 
     Raises:
         Refused: with status 400 and what is wrong.
     """
-    uid, request = _request(body)
-    workload = _daemon_set(request)
-    return WorkloadReview(uid, workload, _namespace(request), _name(request, workload), bool(request.get("dryRun")))
+    return _read(body, _daemon_set)
 
 
 def allow(uid: str, patch: Iterable[Mapping[str, Any]] = (), warnings: Iterable[str] = ()) -> bytes:
@@ -111,6 +90,12 @@ def _parse(body: bytes) -> object:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise Refused(400, f"the body is not JSON: {error.msg} at position {error.pos}") from None
+
+
+def _read(body: bytes, subject_of: Callable[[Mapping[str, Any]], Mapping[str, Any] | None]) -> Review:
+    uid, request = _request(body)
+    subject = subject_of(request)
+    return Review(uid, subject, _namespace(request), _name(request, subject), bool(request.get("dryRun")))
 
 
 def _request(body: bytes) -> tuple[str, Mapping[str, Any]]:
@@ -138,23 +123,14 @@ def _is_of(request: Mapping[str, Any], group: str, kind: str) -> bool:
 
 def _daemon_set(request: Mapping[str, Any]) -> Workload | None:
     """The DaemonSet that is created or gets another template."""
-    if not _is_of(request, "apps", "DaemonSet") or request.get("operation") not in {"CREATE", "UPDATE"}:
+    if not _is_of(request, "apps", "DaemonSet") or request.get("operation") not in ("CREATE", "UPDATE"):
         return None
-    workload = _object(request.get("object"), "request.object")
-    metadata = _object(workload.get("metadata"), "request.object.metadata")
-    template = _template(workload, "request.object")
+    workload = _of_form(request, "object", DAEMON_SET)
     if request["operation"] == "UPDATE":
-        old = _object(request.get("oldObject"), "request.oldObject")
-        if metadata.get("deletionTimestamp") or template == _template(old, "request.oldObject"):
+        old = _of_form(request, "oldObject", DAEMON_SET)
+        if workload["metadata"].get("deletionTimestamp") or workload["spec"]["template"] == old["spec"]["template"]:
             return None
     return workload
-
-
-def _template(workload: Mapping[str, Any], what: str) -> Mapping[str, Any]:
-    spec = _object(workload.get("spec"), f"{what}.spec")
-    template = _object(spec.get("template"), f"{what}.spec.template")
-    _object(template.get("spec"), f"{what}.spec.template.spec")
-    return template
 
 
 def _pod(request: Mapping[str, Any]) -> Pod | None:
@@ -164,14 +140,19 @@ def _pod(request: Mapping[str, Any]) -> Pod | None:
     pod = _object(request.get("object"), "request.object")
     if pod.get("kind") != "Pod" or pod.get("apiVersion") != "v1":
         raise Refused(400, "request.object is not a Pod of v1, as request.kind says")
-    _object(pod.get("metadata"), "request.object.metadata")
-    _object(pod.get("spec"), "request.object.spec")
-    return pod
+    return _of_form(request, "object", POD)
 
 
 def _name(request: Mapping[str, Any], thing: Mapping[str, Any] | None) -> str:
     metadata = thing["metadata"] if thing else {}
     return str(request.get("name") or metadata.get("name") or metadata.get("generateName") or "")
+
+
+def _of_form(request: Mapping[str, Any], member: str, form: Object) -> Mapping[str, Any]:
+    thing = _object(request.get(member), f"request.{member}")
+    if (fault := form.fault(thing)) is not None:
+        raise Refused(400, f"request.{member}{fault}")
+    return thing
 
 
 def _object(value: object, what: str) -> Mapping[str, Any]:

@@ -22,9 +22,9 @@ from rightarch.registry import AnonymousKeychain, Registry
 from rightarch.serving import Health, Server, listening
 from rightarch.settings import WebhookSettings
 from rightarch.snapshot import Nodes
-from rightarch.webhook.admission import Admission
 from rightarch.webhook.certificate import Files, Secret, ServedCertificate, Source
 from rightarch.webhook.endpoint import Endpoint, Handler
+from rightarch.webhook.pods import PodAdmission
 from rightarch.webhook.readiness import Readiness
 from rightarch.webhook.workloads import WorkloadAdmission
 
@@ -58,8 +58,8 @@ async def _serve(settings: WebhookSettings) -> None:
             served.expose(metrics)
             lookups.expose(registry, metrics)
             _expose(metrics, nodes)
-            admission = Admission(registry, nodes, metrics, lambda _: AnonymousKeychain())
-            handlers: dict[str, Handler] = {PODS: admission, WORKLOADS: WorkloadAdmission(registry, nodes, metrics)}
+            means = registry, nodes, metrics, lambda _: AnonymousKeychain()
+            handlers: dict[str, Handler] = {PODS: PodAdmission(*means), WORKLOADS: WorkloadAdmission(*means)}
             endpoint = Endpoint(handlers, settings.lookup_budget, metrics, lambda: readiness.draining)
             async with asyncio.TaskGroup() as group:
                 source = files or _secret(settings, cluster, metrics)

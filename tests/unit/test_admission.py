@@ -1,0 +1,73 @@
+"""Admission where Rightarch itself fails: nobody else pays for it, and it is told once in a while."""
+
+import json
+import logging
+import time
+from typing import Any
+
+import orjson
+import pytest
+
+from rightarch.metrics import Metrics
+from rightarch.registry import Keychain, Registry, RegistryOptions
+from rightarch.snapshot import Nodes
+from rightarch.webhook import admission
+from rightarch.webhook.admission import Admission
+from rightarch.webhook.pods import PodAdmission
+from rightarch.webhook.review import Review
+from rightarch.webhook.workloads import WorkloadAdmission
+
+SPEC = {"containers": [{"name": "c", "image": "registry.test/app:1"}]}
+OBJECTS = {
+    PodAdmission: ("", {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": SPEC}),
+    WorkloadAdmission: ("apps", {"kind": "DaemonSet", "metadata": {"name": "d"}, "spec": {"template": {"spec": SPEC}}}),
+}
+
+
+def broken(review: Review) -> Keychain:
+    """What finds credentials, with a fault."""
+    raise LookupError(f"a fault of ours with {review.name}")
+
+
+async def ask(asked: Admission, group: str, thing: dict[str, Any]) -> dict[str, Any]:
+    """What an admission says to the creation of something."""
+    kind = {"group": group, "version": "v1", "kind": thing["kind"]}
+    request = {"uid": "u1", "kind": kind, "operation": "CREATE", "namespace": "shop", "object": thing}
+    body = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
+    answer = await asked(json.dumps(body).encode(), time.monotonic(), 1.0)
+    response: dict[str, Any] = orjson.loads(answer)["response"]
+    return response
+
+
+@pytest.mark.parametrize("kind", [PodAdmission, WorkloadAdmission])
+async def test_a_failure_of_ours_admits_and_is_told(kind: type[Admission], caplog: pytest.LogCaptureFixture) -> None:
+    """As it is, with a warning; counted each time, and with a traceback in the log once in a while."""
+    metrics, registry = Metrics(), Registry(RegistryOptions())
+    try:
+        asked = kind(registry, Nodes(), metrics, broken)
+        for _ in range(50):
+            response = await ask(asked, *OBJECTS[kind])
+            assert (response["uid"], response["allowed"], "patch" in response) == ("u1", True, False)
+            [warning] = response["warnings"]
+            assert warning.startswith(f"rightarch: internal error; the {asked.kind} was admitted as it is")
+        assert b"rightarch_admission_errors_total 50.0" in metrics.exposition()
+        [told] = [record for record in caplog.records if record.levelno == logging.ERROR]
+        assert told.exc_info
+        assert told.exc_info[0] is LookupError
+    finally:
+        await registry.aclose()
+
+
+async def test_what_was_not_told_is_counted(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next traceback says how many there were since the last."""
+    monkeypatch.setattr(admission, "TRACEBACK_SECONDS", 0.2)
+    registry = Registry(RegistryOptions())
+    try:
+        asked = PodAdmission(registry, Nodes(), Metrics(), broken)
+        for _ in range(5):
+            await ask(asked, *OBJECTS[PodAdmission])
+        time.sleep(0.2)  # noqa: ASYNC251 - nothing else runs
+        await ask(asked, *OBJECTS[PodAdmission])
+        assert [vars(record)["rightarch_fields"].get("untold") for record in caplog.records] == [None, 4]
+    finally:
+        await registry.aclose()
