@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from rightarch.facts.fact import name_of
+from rightarch.facts.writer import SETTLE_SECONDS
 from tests.controlplane import CertificateAuthority, ControlPlane, wait_for
 from tests.images import RegistryServer, attested, single
 from tests.support.asking import admit
@@ -268,6 +269,27 @@ def test_objects_that_rightarch_would_not_have_written_are_passed_over(world: Wo
         wait_for(lambda: webhook.metrics()["rightarch_image_facts_untrusted"] == 1)
         assert webhook.log().count("passed over") == 1
     world.plane.kubectl("delete", "imgp", "f" * 40)
+
+
+def test_an_object_that_stands_in_the_way_is_neither_written_nor_asked_for_again(world: World) -> None:
+    """Its name is one image's and its spec another's: refused once, left alone from then on, until it is gone."""
+    reference = world.push("app/taken:1", single("linux/amd64", "taken"))
+    forged = object_of("docker.io/library/nginx:1", "sha256:" + "1" * 64, ["linux/arm64"])
+    forged["metadata"]["name"] = name_of(("", reference))
+    world.plane.apply(forged)
+    before = world.written(reference)
+    with world.webhook() as webhook:
+        for _ in range(4):
+            assert admit(webhook, reference)
+            settled(webhook)
+            time.sleep(SETTLE_SECONDS)
+        assert writes(webhook) == {}
+        assert webhook.metrics()['rightarch_image_facts_write_failures_total{status="422"}'] == 1
+        assert world.written(reference) == before
+        world.plane.kubectl("delete", "imgp", name_of(("", reference)))
+        wait_for(lambda: webhook.metrics()["rightarch_image_facts_untrusted"] == 0)
+        assert admit(webhook, reference)
+        assert world.written(reference)["spec"]["reference"] == reference
 
 
 def test_without_the_definition_everything_else_works(world: World) -> None:

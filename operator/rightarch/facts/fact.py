@@ -91,12 +91,11 @@ def storable(key: Key, image: ImagePlatforms) -> bool:
 
 def manifest(fact: Fact) -> dict[str, Any]:
     """The object that holds a fact."""
-    scope, reference = fact.key
     return {
         "apiVersion": crds.API_VERSION,
         "kind": crds.IMAGE_PLATFORMS["kind"],
         "metadata": {"name": name_of(fact.key)},
-        "spec": _spec_of(scope) | {"reference": reference},
+        "spec": _spec(fact.key),
         "status": _status(fact),
     }
 
@@ -109,8 +108,12 @@ def changes(held: Fact, wanted: Fact) -> dict[str, Any]:
 
 
 def whole(fact: Fact) -> dict[str, Any]:
-    """The merge patch that makes an object say all of a fact, whatever it said before."""
-    return {"status": {"lastFailure": None} | _status(fact)}
+    """The merge patch that makes an object say all of a fact, whatever its status said before.
+
+    Its spec can't change: the API server refuses the patch where that is another's, so that nothing is told of an image
+    that was learnt of another.
+    """
+    return {"spec": _spec(fact.key), "status": {"lastFailure": None} | _status(fact)}
 
 
 def read(thing: Mapping[str, Any]) -> Fact | Untrusted:
@@ -146,6 +149,11 @@ def _is_storable(scope: str) -> bool:
     except ValidationError:
         return False
     return _scope(spec) == scope
+
+
+def _spec(key: Key) -> dict[str, Any]:
+    scope, reference = key
+    return _spec_of(scope) | {"reference": reference}
 
 
 def _spec_of(scope: str) -> dict[str, Any]:

@@ -4,15 +4,18 @@ import asyncio
 import logging
 from dataclasses import dataclass
 from datetime import date
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from rightarch import crds
 from rightarch.facts.calendar import Calendar
-from rightarch.facts.fact import Fact, Untrusted
+from rightarch.facts.fact import Fact, Untrusted, name_of
 from rightarch.logs import fields
 from rightarch.platforms import ImagePlatforms
 from rightarch.reference import Reference
 from rightarch.registry import Key, Registry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PATH: Final = f"/apis/{crds.GROUP}/{crds.VERSION}/{crds.IMAGE_PLATFORMS['plural']}"
 """The collection of all facts."""
@@ -50,11 +53,13 @@ class Memory:
     Attributes:
         seen: set once all facts were seen, or there is no way to see them.
         refused: whether there is no such collection, or no right to it.
+        gone: told the name of each object that was there, or was not trusted, and is not so any more.
     """
 
     def __init__(self, registry: Registry, calendar: Calendar) -> None:
         self.seen = asyncio.Event()
         self.refused = False
+        self.gone: Callable[[str], None] = _nobody
         self._registry, self._calendar = registry, calendar
         self._held: dict[Key, Held] = {}
         self._untrusted: set[str] = set()
@@ -74,7 +79,10 @@ class Memory:
     def replace(self, objects: list[Read]) -> None:
         """Take a complete list in place of all that was known."""
         gone = self._held.keys() - {each.key for each in objects if isinstance(each, Fact)}
-        self._untrusted &= {each.name for each in objects if isinstance(each, Untrusted)}
+        trusted = self._untrusted - {each.name for each in objects if isinstance(each, Untrusted)}
+        self._untrusted -= trusted
+        for name in trusted:
+            self.gone(name)
         for each in objects:
             self.put(each)
         for key in gone:
@@ -98,6 +106,7 @@ class Memory:
             self._untrusted.discard(thing.name)
         if thing.key is not None:
             self._forget(thing.key)
+        self.gone(thing.name if isinstance(thing, Untrusted) else name_of(thing.key))
 
     def refuse(self) -> None:
         """There is nothing to be seen: not waited for any longer. What was seen before stays."""
@@ -123,3 +132,7 @@ class Memory:
             self._untrusted.add(thing.name)
             level = logging.WARNING if len(self._untrusted) <= _MAX_TOLD else logging.DEBUG
             log.log(level, "passed over an ImagePlatforms", extra=fields(name=thing.name, problem=str(thing)))
+
+
+def _nobody(_: str) -> None:
+    """Hears of what is gone as long as nobody else does."""

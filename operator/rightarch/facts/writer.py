@@ -8,7 +8,7 @@ from typing import Final, NoReturn
 
 from rightarch.cluster import Cluster, ClusterError, Object
 from rightarch.facts import fact as facts
-from rightarch.facts.fact import Fact, Untrusted
+from rightarch.facts.fact import Fact, Untrusted, name_of
 from rightarch.facts.memory import PATH, Memory
 from rightarch.facts.recorder import News, Recorder
 from rightarch.following import REFUSALS, REFUSED_PAUSE
@@ -24,6 +24,7 @@ LONGEST_PAUSE: Final = 30.0
 _UNFIT: Final = frozenset({400, 405, 413, 422})
 """Statuses that say that this fact will never be taken as it is."""
 _MAX_GIVEN_UP: Final = 10_000
+"""Objects that are not tried again; beyond that, those that were given up first are."""
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,8 @@ class Writer:
         self.writes: Counter[str] = Counter()
         self.failures: Counter[str] = Counter()
         self._cluster, self._memory, self._recorder = cluster, memory, recorder
-        self._given_up: set[Key] = set()
+        self._given_up: dict[str, None] = {}  # names, in order: of what is gone, no more than that may be known
+        memory.gone = self._hope
         self._pause = FIRST_PAUSE
         self._refused = False
 
@@ -70,7 +72,7 @@ class Writer:
 
     async def _write(self, key: Key, news: News) -> None:
         fact, held = self._recorder.fact(key, news), self._memory.get(key)
-        if fact is None or key in self._given_up:
+        if fact is None or name_of(key) in self._given_up:
             return
         if held is None:
             await self._create(fact, news)
@@ -85,7 +87,7 @@ class Writer:
                 raise
             await self._merge(fact, news)
         else:
-            self._done("created", stored)
+            self._done(fact, "created", stored)
 
     async def _merge(self, fact: Fact, news: News) -> None:
         """Somebody wrote the same fact first: most often nothing is left to do once the watch shows it."""
@@ -106,15 +108,15 @@ class Writer:
             await self._create(fact, news)
 
     async def _patch(self, fact: Fact, change: Object, kind: str) -> None:
-        self._done(kind, await self._cluster.patch(f"{PATH}/{facts.name_of(fact.key)}", "merge-patch", change))
+        self._done(fact, kind, await self._cluster.patch(f"{PATH}/{name_of(fact.key)}", "merge-patch", change))
 
-    def _done(self, kind: str, stored: Object) -> None:
+    def _done(self, fact: Fact, kind: str, stored: Object) -> None:
         """What was written is known at once: the watch may tell late, or not at all."""
         self.writes[kind] += 1
         read = facts.read(stored)
         self._memory.put(read)
-        if isinstance(read, Untrusted) and read.key is not None:
-            self._given_up.add(read.key)  # somebody holds the name with a spec that says otherwise, and can't change
+        if isinstance(read, Untrusted):  # somebody holds the name with a spec that says otherwise, and can't change
+            self._give_up(fact.key, read)
 
     def _failed(self, key: Key, news: News, error: Exception) -> float:
         status = error.status if isinstance(error, ClusterError) else None
@@ -130,6 +132,11 @@ class Writer:
         return random.uniform(0.5, 1.0) * (REFUSED_PAUSE if self._refused else self._pause)  # noqa: S311 - no secret
 
     def _give_up(self, key: Key, error: Exception) -> None:
-        if len(self._given_up) < _MAX_GIVEN_UP:
-            self._given_up.add(key)
-            log.warning("an ImagePlatforms can't be written", extra=fields(reference=key[1], error=str(error)))
+        self._given_up[name_of(key)] = None
+        if len(self._given_up) > _MAX_GIVEN_UP:
+            del self._given_up[next(iter(self._given_up))]
+        log.warning("an ImagePlatforms can't be written", extra=fields(reference=key[1], error=str(error)))
+
+    def _hope(self, name: str) -> None:
+        """Try again what was given up: the object that stood in the way is gone."""
+        self._given_up.pop(name, None)
