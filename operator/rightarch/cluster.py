@@ -20,6 +20,7 @@ from kubernetes.aio import config as loading
 from kubernetes.aio.client import ApiClient, Configuration
 
 from rightarch.errors import RightarchError, SettingsError
+from rightarch.kubeconfig import check
 from rightarch.lines import lines
 
 NODES: Final = "/api/v1/nodes"
@@ -31,6 +32,8 @@ WRITE_SECONDS: Final = 15
 """How long reading or changing one object may take."""
 WATCH_SECONDS: Final = 270
 """How long the API server is asked to keep a watch open; it is then resumed where it ended."""
+WATCH_SLACK: Final = 15
+"""How long its end is waited for: a connection that died without a word tells nothing of it."""
 _AS: Final = "application/json;as={};g=meta.k8s.io;v=v1"
 _METADATA_LIST: Final = _AS.format("PartialObjectMetadataList")
 _METADATA: Final = _AS.format("PartialObjectMetadata")
@@ -102,11 +105,12 @@ class Cluster:
             if kubeconfig is None:
                 loading.load_incluster_config(configuration)  # type: ignore[no-untyped-call] # the client's own gap
             else:
+                await asyncio.to_thread(check, kubeconfig)
                 await loading.load_kube_config(  # type: ignore[no-untyped-call] # likewise
                     str(kubeconfig), client_configuration=configuration, persist_config=False
                 )
             client = ApiClient(configuration)
-        except (loading.ConfigException, OSError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - the client meets what it did not expect with any of them
             raise SettingsError(_unusable(kubeconfig, error)) from error
         client.user_agent = f"rightarch/{version('rightarch')}"
         return cls(client)
@@ -206,7 +210,7 @@ class Cluster:
             "timeoutSeconds": WATCH_SECONDS,
         } | named(name)
         accept = _METADATA if metadata else _JSON
-        async with self._request("GET", path, query, accept, WATCH_SECONDS + 15) as response:
+        async with self._request("GET", path, query, accept, WATCH_SECONDS + WATCH_SLACK) as response:
             async for line in lines(response.content.iter_any()):
                 event = orjson.loads(line)
                 if event["type"] == "ERROR":
@@ -272,6 +276,8 @@ def _message(body: bytes) -> str:
 
 
 def _unusable(kubeconfig: Path | None, error: Exception) -> str:
+    known = isinstance(error, loading.ConfigException | OSError | ValueError)
+    said = " ".join((str(error) if known else f"{type(error).__name__}: {error}").split())
     if kubeconfig is None:
-        return f"no --kubeconfig is given and this is no pod of a cluster ({error}); name a kubeconfig"
-    return f"--kubeconfig {kubeconfig}: {error}; name a kubeconfig with a usable current context"
+        return f"no --kubeconfig is given and this is no pod of a cluster ({said}); name a kubeconfig"
+    return f"--kubeconfig {kubeconfig}: {said}; name a kubeconfig with a usable current context"

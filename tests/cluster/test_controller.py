@@ -117,16 +117,19 @@ def test_unseen_and_misplaced_pods_are_counted(made: World, controller: Controll
         return metrics.get("rightarch_unseen_pods", -1), metrics.get("rightarch_misplaced_pods", -1)
 
     wait_for(lambda: counts() == (0, 0))
-    for number, (node, sample) in enumerate(
-        [("node-amd64", "amd64-only"), ("node-arm64", "amd64-only"), ("node-arm64", "multi-arch")]
-    ):
-        containers = [{"name": "c", "image": made.image(sample)}]
-        spec: dict[str, Any] = {"nodeName": node, "containers": containers}
-        metadata = {"name": f"placed-{number}", "namespace": NAMESPACE}
-        made.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+    made.plane.kubectl("create", "namespace", "shop")
+    placed = [("node-amd64", "amd64-only"), ("node-arm64", "amd64-only"), ("node-arm64", "multi-arch")]
+    for namespace in ("kube-system", NAMESPACE, "shop"):  # the first two pass no webhook, whatever is in them
+        for number, (node, sample) in enumerate(placed):
+            containers = [{"name": "c", "image": made.image(sample)}]
+            spec: dict[str, Any] = {"nodeName": node, "containers": containers}
+            metadata = {"name": f"placed-{number}", "namespace": namespace}
+            made.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
     wait_for(lambda: counts() == (3, 1), seconds=20)
-    made.plane.kubectl("delete", "pod", "placed-0", "placed-1", "placed-2", "--now", f"--namespace={NAMESPACE}")
+    made.plane.kubectl("delete", "pod", "placed-0", "placed-1", "placed-2", "--now", "--namespace=shop")
     wait_for(lambda: counts() == (0, 0), seconds=20)
+    for namespace in ("kube-system", NAMESPACE):
+        made.plane.kubectl("delete", "pod", "placed-0", "placed-1", "placed-2", "--now", f"--namespace={namespace}")
 
 
 def test_one_replica_works_and_the_other_takes_over(made: World) -> None:

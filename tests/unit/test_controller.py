@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from rightarch.controller.census import is_misplaced
 from rightarch.controller.election import Seen
+from rightarch.controller.events import Event, Events
 from rightarch.controller.lists import Lists, WatchesBlind
+from rightarch.controller.managers import Owed, is_applied
+from rightarch.controller.watching import kopf_settings
 from rightarch.controller.workloads import DAEMON_SET, KINDS, Key, Workload, Workloads
 from rightarch.platforms import ImagePlatforms, Platform
 from rightarch.template import Standing
@@ -174,3 +178,70 @@ def test_misplaced_is_where_a_known_image_does_not_run(
 ) -> None:
     """What is not known proves nothing."""
     assert is_misplaced(platform, images) is misplaced
+
+
+def entry(manager: str, field: str, **more: str) -> dict[str, Any]:
+    """What the API server's books say of one manager."""
+    return {"manager": manager, "operation": "Update", "fieldsV1": {field: {}}, **more}
+
+
+def owned(*entries: dict[str, Any], uid: str = "1") -> dict[str, Any]:
+    """An object whose fields are owned."""
+    return {"metadata": {"uid": uid, "managedFields": list(entries)}}
+
+
+HELM, LESS, OTHER = (entry("helm", field, operation="Apply") for field in ("f:both", "f:one", "f:other"))
+OURS = entry("us", "f:both")
+STATUS, LATER = (entry("controller", field, subresource="status") for field in ("f:old", "f:new"))
+
+
+@pytest.mark.parametrize(
+    ("now", "repaid"),
+    [
+        (owned(LESS, STATUS, OURS), [HELM, STATUS]),
+        (owned(LESS, LATER, OURS), [HELM, LATER]),
+        (owned(LESS, STATUS, OURS, entry("kubectl", "f:label")), [HELM, STATUS, entry("kubectl", "f:label")]),
+        (owned(OTHER, OURS), [OTHER]),
+        (owned(HELM, STATUS), None),
+        (owned(LESS, STATUS, OURS, uid="2"), None),
+        (owned(), None),
+    ],
+)
+def test_what_our_write_took_is_given_back_and_what_others_did_since_is_theirs(
+    now: dict[str, Any], repaid: list[dict[str, Any]] | None
+) -> None:
+    """The status changes at once; the object may be another of the same name by now."""
+    owed = Owed(owned(HELM, STATUS), owned(LESS, STATUS, OURS))
+    assert owed.repayment(now) == repaid
+    assert is_applied(owed.before)
+    assert not is_applied(owned(OURS))
+    assert not is_applied({"metadata": {}})
+
+
+@pytest.mark.parametrize("name", ["a" * 199 + "-agent", "a" * 199 + ".agent", "a" * 198 + "-.agent", "agent"])
+async def test_an_event_has_a_name_that_is_allowed(name: str) -> None:
+    """Each part of it begins and ends with a letter or digit, wherever the name of the object is cut."""
+    cluster = Posted()
+    metadata = {"namespace": "shop", "name": name, "uid": "1"}
+    await Events(cast("Cluster", cluster), "me").tell(DAEMON_SET, {"metadata": metadata}, Event("Do", "Because", "x"))
+    (posted,) = cluster.things
+    part = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+    assert re.fullmatch(rf"{part}(\.{part})*", posted["metadata"]["name"])
+
+
+class Posted:
+    """A cluster that takes what is created."""
+
+    def __init__(self) -> None:
+        self.things: list[dict[str, Any]] = []
+
+    async def create(self, _: str, thing: dict[str, Any]) -> dict[str, Any]:
+        """Take an object."""
+        self.things.append(thing)
+        return thing
+
+
+def test_a_watch_that_dies_without_a_word_is_noticed() -> None:
+    """By itself, kopf would wait for as long as TCP does."""
+    watching = kopf_settings().watching
+    assert (watching.server_timeout, watching.client_timeout) == (270, 285)

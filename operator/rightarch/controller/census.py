@@ -15,11 +15,10 @@ from rightarch.pod import Pod
 from rightarch.snapshot import Nodes
 
 PODS: Final = "/api/v1/pods"
-UNSEEN: Final[Mapping[str, object]] = {"labelSelector": f"!{KEY}"}
-PLACED: Final[Mapping[str, object]] = {
-    **UNSEEN,
-    "fieldSelector": "spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed",
-}
+UNSEEN: Final = f"!{KEY}"
+PLACED: Final = ("spec.nodeName!=", "status.phase!=Succeeded", "status.phase!=Failed")
+NEVER_ASKED: Final = ("kube-system",)
+"""Namespaces that the webhook leaves alone wherever it is installed, beside its own."""
 MAX_IMAGES: Final = 10_000
 """Images of unseen pods that are remembered, so that they are looked up: their authors may name any number."""
 
@@ -34,6 +33,7 @@ class Census:
         cluster: whose pods.
         nodes: tells the platform of each Node.
         known: tells the platforms of images; those that are not known prove nothing.
+        namespace: our own, which the webhook leaves alone: its pods are not counted, nor those of kube-system.
 
     Attributes:
         unseen: pods without our label, as last counted; None before the first count.
@@ -41,11 +41,12 @@ class Census:
         images: of unseen pods that are placed.
     """
 
-    def __init__(self, cluster: Cluster, nodes: Nodes, known: Known) -> None:
+    def __init__(self, cluster: Cluster, nodes: Nodes, known: Known, namespace: str) -> None:
         self.unseen: int | None = None
         self.misplaced: int | None = None
         self.images: frozenset[str] = frozenset()
         self._cluster, self._nodes, self._known = cluster, nodes, known
+        self._elsewhere = tuple(f"metadata.namespace!={each}" for each in dict.fromkeys((*NEVER_ASKED, namespace)))
 
     async def take(self) -> None:
         """Count anew.
@@ -58,7 +59,7 @@ class Census:
 
     async def _count(self) -> int:
         count = 0
-        async with aclosing(self._cluster.pages(PODS, UNSEEN, metadata=True)) as pages:
+        async with aclosing(self._cluster.pages(PODS, self._selectors(), metadata=True)) as pages:
             async for page, _ in pages:
                 count += len(page)
         return count
@@ -66,13 +67,17 @@ class Census:
     async def _placed(self) -> tuple[int, frozenset[str]]:
         """How many of the unseen pods are misplaced, and the images of those that have a node."""
         count, images = 0, set[str]()
-        async with aclosing(self._cluster.pages(PODS, PLACED)) as pages:
+        async with aclosing(self._cluster.pages(PODS, self._selectors(*PLACED))) as pages:
             async for page, _ in pages:
                 for pod in page:
                     count += self._is_misplaced(pod)
                     if len(images) < MAX_IMAGES:
                         images.update(pods.image_names(pod))
         return count, frozenset(images)
+
+    def _selectors(self, *fields: str) -> Mapping[str, object]:
+        """Those of unseen pods that the webhook would be asked about."""
+        return {"labelSelector": UNSEEN, "fieldSelector": ",".join((*self._elsewhere, *fields))}
 
     def _is_misplaced(self, pod: Pod) -> bool:
         platform = self._nodes.platform(pod["spec"]["nodeName"])

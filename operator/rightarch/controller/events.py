@@ -93,4 +93,5 @@ class Events:
 def _name(metadata: Mapping[str, Any], event: Event) -> str:
     """The same for the same words about the same object, so that they are there once."""
     words = "\n".join((metadata["uid"], event.action, event.reason, event.note))
-    return f"{metadata['name'][:_MAX_NAME]}.{hashlib.sha256(words.encode()).hexdigest()[:16]}"
+    name = metadata["name"][:_MAX_NAME].rstrip("-.")  # what was within a name may not end a part of one
+    return f"{name}.{hashlib.sha256(words.encode()).hexdigest()[:16]}"

@@ -39,6 +39,7 @@ class Leadership:
         registry: where images are looked up.
         facts: what is known of them already.
         instance: of the controller, for Events.
+        namespace: our own.
         list_interval: seconds between two full lists.
         metrics: where what is done is shown.
     """
@@ -49,6 +50,7 @@ class Leadership:
         registry: Registry,
         facts: Facts,
         instance: str,
+        namespace: str,
         list_interval: float,
         metrics: ProcessMetrics,
     ) -> None:
@@ -57,7 +59,7 @@ class Leadership:
         self._nodes, self._workloads, self._events = Nodes(), Workloads(), Events(cluster, instance)
         self._prefetch = Prefetch(registry, self._wanted)
         self._daemon_sets = DaemonSets(cluster, registry, self._nodes, self._events)
-        self._census = Census(cluster, self._nodes, self._known)
+        self._census = Census(cluster, self._nodes, self._known, namespace)
         self._queue: Queue[str | Key] = Queue(self._work)
         self._watching = Watching(cluster, self._told)
         self._lists = Lists(cluster, self._workloads, self._take)
@@ -162,7 +164,8 @@ def _expose_state(metrics: ProcessMetrics, workloads: Workloads, prefetch: Prefe
         ("found",),
         lambda: prefetch.counts(workloads.images),
     )
-    metrics.gauge("rightarch_unseen_pods", "Pods without our label.", (), lambda: counted(census.unseen))
+    meaning = "Pods without our label, but for those of kube-system and of our own namespace, which never get one."
+    metrics.gauge("rightarch_unseen_pods", meaning, (), lambda: counted(census.unseen))
     meaning = "Unseen pods on a node whose architecture one of their images lacks."
     metrics.gauge("rightarch_misplaced_pods", meaning, (), lambda: counted(census.misplaced))
 

@@ -53,7 +53,9 @@ async def _serve(settings: ControllerSettings) -> None:
             facts = Facts(cluster, registry, metrics.watch_failed)
             facts.expose(metrics)
             lookups.expose(registry, metrics)
-            leadership = Leadership(cluster, registry, facts, identity, settings.list_interval, metrics)
+            leadership = Leadership(
+                cluster, registry, facts, identity, settings.namespace, settings.list_interval, metrics
+            )
             candidate = _Candidate(election, facts.run, leadership.run, *_certificates(settings, cluster, metrics))
             metrics.gauge("rightarch_leader", "Whether this replica leads.", (), lambda: {(): float(election.leading)})
             health = Server(Health(candidate.missing, metrics))

@@ -18,7 +18,7 @@ from typing import Any, Final
 import kopf
 import uvloop
 
-from rightarch.cluster import Access, Cluster
+from rightarch.cluster import WATCH_SECONDS, WATCH_SLACK, Access, Cluster
 from rightarch.controller.workloads import KINDS, Key, Kind, Workload
 from rightarch.errors import RightarchError
 from rightarch.logs import fields
@@ -116,7 +116,7 @@ class Watching:
             kopf.on.event(kind.group, kind.version, kind.plural, registry=registry)(partial(self._seen, kind))
         try:
             await kopf.operator(
-                registry=registry, settings=_settings(), standalone=True, clusterwide=True, stop_flag=self._stop
+                registry=registry, settings=kopf_settings(), standalone=True, clusterwide=True, stop_flag=self._stop
             )
         finally:
             self._stop.set()  # or the thread in which kopf waits for the flag would keep this loop from its end
@@ -137,9 +137,12 @@ def _passed_over(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     log.debug("kopf left something unread", extra=fields(problem=context.get("message")))
 
 
-def _settings() -> kopf.OperatorSettings:
+def kopf_settings() -> kopf.OperatorSettings:
+    """How kopf is to watch, and what it is not to do."""
     settings = kopf.OperatorSettings()
     settings.watching.chunk_size = 500
+    settings.watching.server_timeout = WATCH_SECONDS
+    settings.watching.client_timeout = WATCH_SECONDS + WATCH_SLACK  # what dies without a word is noticed by then
     settings.queueing.idle_timeout = 0.2  # a worker per object goes when it has nothing more to do
     settings.networking.error_backoffs = ERROR_BACKOFFS
     settings.scanning.disabled = True  # the kinds are those of Kubernetes itself: none comes or goes
