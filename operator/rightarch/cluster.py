@@ -54,11 +54,12 @@ class ClusterError(RightarchError):
 
     Attributes:
         status: the HTTP status; 410 where a resourceVersion is too old to go on from.
+        reason: what the API server says.
     """
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(f"the API server answered {status}: {message}")
-        self.status = status
+        self.status, self.reason = status, message
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,7 @@ class Cluster:
                     str(kubeconfig), client_configuration=configuration, persist_config=False
                 )
             client = ApiClient(configuration)
-        except Exception as error:  # noqa: BLE001 - the client meets what it did not expect with any of them
+        except Exception as error:  # the client meets what it did not expect with any of them
             raise SettingsError(_unusable(kubeconfig, error)) from error
         client.user_agent = f"rightarch/{version('rightarch')}"
         return cls(client)
