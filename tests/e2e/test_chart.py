@@ -78,6 +78,12 @@ def test_lint_finds_nothing(helm: Helm, mode: str) -> None:
         ({"webhook": {"url": "https://h/path"}}, "at '/webhook/url': 'https://h/path' does not match pattern"),
         ({"webhook": {"lookupBudget": 3, "timeoutSeconds": 4}}, "webhook.lookupBudget is 3: it must be more than"),
         ({"webhook": {"healthPort": 8443}}, "webhook.port and webhook.healthPort are both 8443: give each its own"),
+        ({"webhook": {"url": "https://h:65536"}}, "webhook.url is https://h:65536: its port must be 1 to 65535"),
+        ({"webhook": {"url": "https://[::1]:0"}}, "webhook.url is https://[::1]:0: its port must be 1 to 65535"),
+        ({"webhook": {"url": "https://h:"}}, "webhook.url is https://h:: its port must be 1 to 65535"),
+        ({"pods": {"labels": {"app.kubernetes.io/name": "x"}}}, "invalid propertyName 'app.kubernetes.io/name'"),
+        ({"commonLabels": {"helm.sh/chart": "x"}}, "invalid propertyName 'helm.sh/chart'"),
+        ({"fullnameOverride": "1st"}, "at '/fullnameOverride': '1st' does not match pattern"),
         ({"image": {"digest": "sha256:1"}}, "at '/image/digest': 'sha256:1' does not match pattern"),
         ({"logLevel": "trace"}, "at '/logLevel': value must be one of 'debug', 'info', 'warning', 'error'"),
         ({"registries": {"configured": [{"mirrors": []}]}}, "at '/registries/configured/0': missing property 'host'"),
@@ -245,6 +251,32 @@ def test_a_release_of_another_name_shares_no_object(helm: Helm) -> None:
     assert {name for name in names["rightarch"] if not name.startswith("CustomResource")}.isdisjoint(names["trial"])
     assert all(name.split("/")[1].startswith("rightarch") for name in names["rightarch"] if "Custom" not in name)
     assert not [name for name in names["rightarch"] if "rightarch-rightarch" in name]
+
+
+@pytest.mark.parametrize(("release", "namespace"), [("1234", "5678"), ("true", "null"), ("my.release", "1e3")])
+@pytest.mark.parametrize("mode", MODES)
+def test_a_name_is_a_name_whatever_yaml_would_take_it_for(helm: Helm, mode: str, release: str, namespace: str) -> None:
+    """Numbers, truths and dots: each is text where another release has text, and a Service may be called so."""
+    values = MODES[mode] | {"nameOverride": "1e3", "imagePullSecrets": [{"name": "1"}]}
+    items, plain = (helm.template(*names, values) for names in ((release, namespace), ("trial", "somewhere")))
+    assert list(map(shape, items)) == list(map(shape, plain))
+    for item in items:
+        assert "." not in item["metadata"]["name"] or item["kind"] == "CustomResourceDefinition"
+        assert item["kind"] != "Service" or item["metadata"]["name"][0].isalpha()
+        assert item["metadata"]["labels"]["app.kubernetes.io/instance"] == release
+
+
+def shape(value: object) -> object:
+    """A value without its texts and numbers: what is left is what the API server takes it for."""
+    if isinstance(value, dict):
+        return {key: shape(inner) for key, inner in value.items()}
+    return [shape(inner) for inner in value] if isinstance(value, list) else type(value)
+
+
+def test_labels_of_pods_go_before_those_of_all_objects(helm: Helm) -> None:
+    """A key is there once, or the API server would refuse it."""
+    for deployment in rendered(helm, "Deployment", pods={"labels": {"a": "pod"}}, commonLabels={"a": "all", "b": "c"}):
+        assert deployment["spec"]["template"]["metadata"]["labels"].items() >= {"a": "pod", "b": "c"}.items()
 
 
 def test_definitions_are_those_of_the_project_and_are_kept(helm: Helm) -> None:

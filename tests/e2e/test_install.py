@@ -13,6 +13,8 @@ import pytest
 import yaml
 
 from tests.controlplane import CertificateAuthority, wait_for
+from tests.support.helm import CHART, HelmError
+from tests.support.installation import Release
 
 from .test_chart import MODES
 
@@ -20,11 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.controlplane import ControlPlane
-    from tests.support.installation import Release
 
     Object = dict[str, Any]
 
 CERT_MANAGER = Path(__file__).with_name("cert-manager")
+INSTALLING = CHART.parents[1] / "docs" / "installing.md"
 CONFIGURATION = "mutatingwebhookconfiguration/rightarch"
 SECRET = "secret/rightarch-certificate"  # noqa: S105 - a name
 BOTH_APPLIES = pytest.mark.parametrize("apply", ["server", "client"])  # Helm 4's way, and that of Helm 3
@@ -131,6 +133,31 @@ def test_an_upgrade_keeps_what_the_controller_wrote(release: Release, tmp_path: 
         assert get(release, SECRET)["data"] == before["Secret/rightarch-certificate"]["data"]
     finally:
         release.uninstall()
+
+
+def test_what_was_kept_of_one_release_is_taken_over_by_another(
+    control_plane: ControlPlane, release: Release, tmp_path: Path
+) -> None:
+    """Under another name, in another namespace: by the command that the documentation names, or not at all."""
+    release.install({}, "--take-ownership")  # an earlier test may have left the definitions
+    release.uninstall()
+    [words] = [line.split() for line in INSTALLING.read_text().splitlines() if "--take-ownership" in line]
+    name, namespace, flag = words[2], words[words.index("--namespace") + 1], words[-1]
+    other = Release(control_plane, tmp_path / "other", name, namespace)
+    with pytest.raises(HelmError, match="invalid ownership metadata"):
+        other.install({})
+    for values, flags in (({"crds": {"install": False}}, []), ({}, [flag])):
+        other.install(values, *flags)
+        other.uninstall()
+    release.install({}, flag)
+    release.uninstall()
+
+
+def test_a_secret_that_was_deleted_comes_back_by_an_upgrade(installed: Release) -> None:
+    """The controller may not create one."""
+    installed.plane.kubectl("delete", SECRET, f"--namespace={installed.namespace}")
+    installed.upgrade({})
+    assert get(installed, SECRET)["type"] == "Opaque"
 
 
 def test_uninstalling_leaves_the_definitions_alone(control_plane: ControlPlane, release: Release) -> None:

@@ -7,6 +7,12 @@
 {{- if eq (int .port) (int .healthPort) }}
 {{- fail (printf "webhook.port and webhook.healthPort are both %v: give each its own" .port) }}
 {{- end }}
+{{- with .url }}
+{{- $port := regexFind ":[^:\\]]*$" (urlParse .).host | trimPrefix ":" }}
+{{- if or (hasSuffix ":" .) (and $port (or (gt (len $port) 5) (lt (atoi $port) 1) (gt (atoi $port) 65535))) }}
+{{- fail (printf "webhook.url is %s: its port must be 1 to 65535" .) }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- with .Values.certificates }}
 {{- if eq .mode "secret" }}

@@ -30,10 +30,7 @@ spec:
       labels:
         {{- include "rightarch.selector" .root | nindent 8 }}
         app.kubernetes.io/component: {{ .component }}
-        {{- with .root.Values.commonLabels }}
-        {{- toYaml . | nindent 8 }}
-        {{- end }}
-        {{- with $pods.labels }}
+        {{- with merge (dict) $pods.labels .root.Values.commonLabels }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
       {{- $annotations := $pods.annotations }}
@@ -46,14 +43,14 @@ spec:
         {{- toYaml . | nindent 8 }}
       {{- end }}
     spec:
-      serviceAccountName: {{ include "rightarch.fullname" .root }}-{{ .component }}
+      serviceAccountName: {{ printf "%s-%s" (include "rightarch.fullname" .root) .component | quote }}
       automountServiceAccountToken: true
       {{- with .root.Values.imagePullSecrets }}
       imagePullSecrets:
         {{- toYaml . | nindent 8 }}
       {{- end }}
       {{- with $pods.priorityClassName }}
-      priorityClassName: {{ . }}
+      priorityClassName: {{ . | quote }}
       {{- end }}
       terminationGracePeriodSeconds: {{ .grace }}
       securityContext:
@@ -62,7 +59,7 @@ spec:
           type: RuntimeDefault
       containers:
         - name: {{ .component }}
-          image: {{ include "rightarch.image" .root }}
+          image: {{ include "rightarch.image" .root | quote }}
           imagePullPolicy: {{ .root.Values.image.pullPolicy }}
           args:
             - {{ .component }}
@@ -188,10 +185,10 @@ metadata:
 roleRef:
   apiGroup: rbac.authorization.k8s.io
   kind: {{ $kind }}
-  name: {{ include "rightarch.fullname" $.root }}-{{ $.component }}
+  name: {{ printf "%s-%s" (include "rightarch.fullname" $.root) $.component | quote }}
 subjects:
   - kind: ServiceAccount
-    name: {{ include "rightarch.fullname" $.root }}-{{ $.component }}
-    namespace: {{ $.root.Release.Namespace }}
+    name: {{ printf "%s-%s" (include "rightarch.fullname" $.root) $.component | quote }}
+    namespace: {{ $.root.Release.Namespace | quote }}
 {{- end }}
 {{- end }}

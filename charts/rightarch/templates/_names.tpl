@@ -2,17 +2,21 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" }}
 {{- end }}
 
-{{/* Room is left for what is appended: names of objects end after 63 characters. */}}
+{{/*
+Room is left for what is appended: names of objects end after 63 characters. A Service's name has no dot, and begins
+with a letter; a release's may be otherwise.
+*/}}
 {{- define "rightarch.fullname" -}}
 {{- $name := include "rightarch.name" . }}
 {{- $full := contains $name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $name) }}
-{{- default $full .Values.fullnameOverride | trunc 40 | trimSuffix "-" }}
+{{- $full = regexReplaceAll "^([0-9])" ($full | replace "." "-") "r-${1}" }}
+{{- default $full .Values.fullnameOverride | trunc 40 | trimAll "-" }}
 {{- end }}
 
 {{/* What never changes for the life of a release. */}}
 {{- define "rightarch.selector" -}}
-app.kubernetes.io/name: {{ include "rightarch.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "rightarch.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- define "rightarch.labels" -}}
@@ -31,9 +35,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") 
 {{- $root := index . 0 }}
 {{- $component := index . 1 }}
 {{- $namespaced := index . 2 -}}
-name: {{ include "rightarch.fullname" $root }}{{ with $component }}-{{ . }}{{ end }}
+name: {{ list (include "rightarch.fullname" $root) $component | compact | join "-" | quote }}
 {{- if $namespaced }}
-namespace: {{ $root.Release.Namespace }}
+namespace: {{ $root.Release.Namespace | quote }}
 {{- end }}
 labels:
   {{- include "rightarch.labels" $root | nindent 2 }}

@@ -13,7 +13,7 @@ from typing import Any, Final, NoReturn
 
 from rightarch.bell import Bell
 from rightarch.certificates import Held, Hold, Issue, Plan, State, Step, Trust, Wait, authorities, decide, issue
-from rightarch.cluster import Cluster
+from rightarch.cluster import Cluster, ClusterError
 from rightarch.following import follow
 from rightarch.logs import fields
 from rightarch.metrics import ProcessMetrics
@@ -92,7 +92,7 @@ class Certificates:
         """
         await asyncio.sleep(self._pace.pause())
         configuration = await self._cluster.read(self._configuration)
-        secret = await self._cluster.read(self._secret)  # read last: what it holds is never older than the bundles
+        secret = await self._read_secret()  # read last: what it holds is never older than the bundles
         state, now = self._state(configuration, secret), datetime.now(UTC)
         step = decide(state, self._target.plan, now)
         if isinstance(step, Wait):
@@ -122,6 +122,16 @@ class Certificates:
             (),
             lambda: {(): self.failures},
         )
+
+    async def _read_secret(self) -> dict[str, Any]:
+        """The Secret, which is the chart's: the right to create one could not be for this one alone."""
+        try:
+            return await self._cluster.read(self._secret)
+        except ClusterError as error:
+            if error.status != 404:
+                raise
+            where = f"{self._target.namespace}/{self._target.secret}"
+            raise ClusterError(404, f"{error.reason}; `helm upgrade` makes the Secret {where} again") from error
 
     def _failed(self) -> None:
         self.failures += 1

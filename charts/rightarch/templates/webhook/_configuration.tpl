@@ -3,16 +3,16 @@
 {{- $root := index . 0 }}
 {{- $path := index . 1 }}
 {{- with $root.Values.webhook.url -}}
-url: {{ . }}{{ $path }}
+url: {{ printf "%s%s" . $path | quote }}
 {{- else -}}
 service:
-  name: {{ include "rightarch.service" $root }}
-  namespace: {{ $root.Release.Namespace }}
+  name: {{ include "rightarch.service" $root | quote }}
+  namespace: {{ $root.Release.Namespace | quote }}
   path: {{ $path }}
   port: 443
 {{- end }}
 {{- if eq $root.Values.certificates.mode "secret" }}
-caBundle: {{ $root.Values.certificates.caBundle }}
+caBundle: {{ $root.Values.certificates.caBundle | quote }}
 {{- end }}
 {{- end }}
 
