@@ -224,6 +224,12 @@ def test_registries_are_configured_by_values(helm: Helm, tmp_path: Path) -> None
         assert read.realms() == {"registry-1.docker.io": frozenset({"auth.test"})}
 
 
+def test_no_service_names_a_setting(helm: Helm) -> None:
+    """The variables of a Service called rightarch would be read as options."""
+    for item in rendered(helm, "Deployment"):
+        assert item["spec"]["template"]["spec"]["enableServiceLinks"] is False
+
+
 def test_values_for_pods_reach_both_deployments(helm: Helm) -> None:
     """Scheduling, labels, annotations and environment."""
     pods = {

@@ -45,6 +45,7 @@ spec:
     spec:
       serviceAccountName: {{ printf "%s-%s" (include "rightarch.fullname" .root) .component | quote }}
       automountServiceAccountToken: true
+      enableServiceLinks: false # variables of a Service called rightarch would be taken for settings
       {{- with .root.Values.imagePullSecrets }}
       imagePullSecrets:
         {{- toYaml . | nindent 8 }}

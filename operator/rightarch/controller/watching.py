@@ -34,6 +34,8 @@ ERROR_BACKOFFS: Final = (1, 1, 2, 3, 3)
 """Seconds between kopf's attempts at what the API server refuses or fails at; then it ends. Lost connections are not
 among that. Ten seconds are longer than an API server refuses what it will allow once it has read the roles."""
 
+_IDENTITY: Final = "rightarch-controller"
+"""Or kopf would look up the name of the user that it runs as, which an arbitrary user id, as on OpenShift, has not."""
 _OPERATOR_LOGGER: Final = "kopf._core.reactor.running"
 
 log = logging.getLogger(__name__)
@@ -116,7 +118,12 @@ class Watching:
             kopf.on.event(kind.group, kind.version, kind.plural, registry=registry)(partial(self._seen, kind))
         try:
             await kopf.operator(
-                registry=registry, settings=kopf_settings(), standalone=True, clusterwide=True, stop_flag=self._stop
+                registry=registry,
+                settings=kopf_settings(),
+                identity=_IDENTITY,  # type: ignore[arg-type] # a NewType that kopf does not export
+                standalone=True,
+                clusterwide=True,
+                stop_flag=self._stop,
             )
         finally:
             self._stop.set()  # or the thread in which kopf waits for the flag would keep this loop from its end
