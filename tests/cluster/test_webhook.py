@@ -31,6 +31,16 @@ KEY = "rightarch.dev/decision"
 PODS = "/api/v1/namespaces/default/pods"
 BUDGET = 1.0
 FAILURES = "apiserver_admission_webhook_fail_open_count"
+API_SERVER = "192.0.2.7"
+SLICE = {
+    "apiVersion": "discovery.k8s.io/v1",
+    "kind": "EndpointSlice",
+    "metadata": {"name": "kubernetes", "namespace": "default"},
+    "addressType": "IPv4",
+    "endpoints": [{"addresses": [API_SERVER]}],
+    "ports": [{"name": "https", "port": 6443, "protocol": "TCP"}],
+}
+"""What API servers write that are reached by another address than loopback's."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +66,7 @@ def world(control_plane: ControlPlane) -> Iterator[World]:
     """Nodes of three architectures, samples in a registry, and the webhook registered while this module runs."""
     for architecture in ("amd64", "arm64", "riscv64"):
         control_plane.apply(fake_node(f"webhook-{architecture}", architecture))
+    control_plane.apply(SLICE)
     with (
         RegistryServer() as registry,
         WebhookServer(control_plane.kubeconfig, log_level="debug") as webhook,
@@ -67,6 +78,7 @@ def world(control_plane: ControlPlane) -> Iterator[World]:
         wait_for(lambda: KEY in labels(world.create(pod(images["samples/multi-arch:1.0"]), dryRun="All").json()))
         yield world
         control_plane.kubectl("delete", "mutatingwebhookconfiguration", "rightarch")
+        control_plane.kubectl("delete", "endpointslice", "kubernetes")
 
 
 @pytest.fixture
@@ -160,6 +172,14 @@ def test_an_image_that_does_not_exist_is_admitted_with_its_reason(world: World) 
     response = world.create(pod(world.image("multi-arch").replace(":1.0", ":none")))
     assert (labels(response.json())[KEY], terms(response.json())) == ("ImageNotFound", None)
     assert "rightarch: ImageNotFound" in warning(response)
+
+
+def test_the_api_servers_are_asked_for_no_image(world: World) -> None:
+    """Also by the addresses behind the Service kubernetes, of which the kubeconfig says nothing."""
+    wait_for(lambda: any("endpointslices" in line and "objects=1" in line for line in world.webhook.log().splitlines()))
+    response = world.create(pod(f"{API_SERVER}:6443/app:1"))
+    assert labels(response.json())[KEY] == "AddressRefused"
+    assert "is the API server" in warning(response)
 
 
 def test_a_pod_whose_registry_hangs_is_admitted_within_the_budget(world: World, hanging: str) -> None:

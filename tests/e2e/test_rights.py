@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 EVERYWHERE = {
     "webhook": {
+        "endpointslices.discovery.k8s.io [kubernetes] list watch",
         "nodes [] list watch",
         "imageplatforms.rightarch.dev [] create list patch watch",
     },
@@ -26,6 +27,7 @@ EVERYWHERE = {
         "cronjobs.batch [] list watch",
         "daemonsets.apps [] list patch watch",
         "deployments.apps [] list watch",
+        "endpointslices.discovery.k8s.io [kubernetes] list watch",
         "events.events.k8s.io [] create",
         "imageplatforms.rightarch.dev [] create list patch watch",
         "nodes [] list watch",

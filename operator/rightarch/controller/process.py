@@ -2,12 +2,10 @@
 
 import asyncio
 import logging
-import os
 import secrets
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -22,7 +20,6 @@ from rightarch.controller.leadership import Leadership, first
 from rightarch.facts import Facts
 from rightarch.logs import fields
 from rightarch.metrics import ProcessMetrics
-from rightarch.registry import Registry
 from rightarch.serving import Health, Server, listening
 from rightarch.settings import ControllerSettings
 
@@ -46,8 +43,8 @@ def run(settings: ControllerSettings) -> None:
 
 async def _serve(settings: ControllerSettings) -> None:
     with listening(settings.address, settings.health_port) as port:
-        async with _connected(settings) as (cluster, registry):
-            metrics = ProcessMetrics()
+        metrics = ProcessMetrics()
+        async with lookups.connected(settings, metrics.watch_failed) as (cluster, registry):
             identity = f"{socket.gethostname()}_{secrets.token_hex(4)}"
             election = Election(cluster, settings.namespace, settings.lease_name, identity)
             facts = Facts(cluster, registry, metrics.watch_failed)
@@ -82,17 +79,6 @@ class _Candidate:
     def missing(self) -> str | None:
         """Why this replica is not ready, or None: one that stands by is."""
         return None if self._election.heard else "the Lease was not read yet: is the API server there?"
-
-
-@asynccontextmanager
-async def _connected(settings: ControllerSettings) -> AsyncIterator[tuple[Cluster, Registry]]:
-    cluster = await Cluster.connect(settings.kubeconfig)
-    registry = Registry(lookups.options(settings, await cluster.endpoints(), os.environ))
-    try:
-        yield cluster, registry
-    finally:
-        await registry.aclose()
-        await cluster.aclose()
 
 
 def _certificates(settings: ControllerSettings, cluster: Cluster, metrics: ProcessMetrics) -> Iterator[Duty]:

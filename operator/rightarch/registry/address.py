@@ -6,7 +6,7 @@ it sees the very address that is connected to, given as a literal or resolved.
 """
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any, Final
@@ -58,12 +58,12 @@ class AddressGuard:
     Attributes:
         allow_loopback: whether this machine's own addresses may be contacted.
         loopback_only: whether nothing else may be: plain HTTP is for this machine alone.
-        forbidden: further pairs of IP address and port: the API server's.
+        forbidden: further pairs of IP address and port, asked each time: the API servers'.
     """
 
     allow_loopback: bool = False
     loopback_only: bool = False
-    forbidden: frozenset[tuple[str, int]] = frozenset()
+    forbidden: Container[tuple[str, int]] = frozenset()
 
     def socket(self, info: AddrInfo) -> socket.socket:
         """A socket for an address that may be contacted; the form of aiohttp's ``socket_factory``.

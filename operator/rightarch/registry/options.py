@@ -1,6 +1,6 @@
 """Options: what an administrator may set of the registry client."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +16,7 @@ class RegistryOptions:
         allow_loopback: whether registries on this machine may be contacted, and by plain HTTP; for the command line,
             the demo and the tests, never in a cluster.
         ca_file: certificates (PEM) of authorities that are trusted beside the public ones.
-        forbidden_endpoints: pairs of IP address and port that are never contacted: the API server's.
+        forbidden_endpoints: pairs of IP address and port that are never contacted, asked each time: the API servers'.
         registries: endpoints by registry, as references name it, or ``_default``; each in the order to ask them.
         hosts_folder: containerd's folder of hosts (``certs.d``), for registries that are not among those.
         proxies: through which requests go.
@@ -36,7 +36,7 @@ class RegistryOptions:
 
     allow_loopback: bool = False
     ca_file: Path | None = None
-    forbidden_endpoints: frozenset[tuple[str, int]] = frozenset()
+    forbidden_endpoints: Container[tuple[str, int]] = frozenset()
     registries: Mapping[str, Sequence[Endpoint]] = field(default_factory=dict)
     hosts_folder: Path | None = None
     proxies: Proxies = field(default_factory=Proxies)

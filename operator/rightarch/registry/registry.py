@@ -5,7 +5,7 @@ import logging
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from rightarch.errors import ImageError, UnresolvedImage
@@ -72,6 +72,10 @@ class Registry:
         if isinstance(answer.outcome, ImageError) and answer.outcome.transient:
             return failures.again(answer.outcome, answer.fresh_until - self._clock())
         return answer.outcome
+
+    def remembered(self) -> Mapping[str, int]:
+        """How much memory holds, by the words of which it is."""
+        return {"contents": len(self._contents), "answers": len(self._answers), "failures": len(self._failures)}
 
     def stale(self, reference: Reference, keys: Keys) -> bool:
         """Whether the platforms that memory holds are such that the registry failed to confirm when it was asked."""

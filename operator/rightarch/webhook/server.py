@@ -3,11 +3,8 @@
 import asyncio
 import gc
 import logging
-import os
 import signal
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Final
 
 import uvloop
@@ -18,7 +15,7 @@ from rightarch.facts import Facts
 from rightarch.following import follow
 from rightarch.logs import fields
 from rightarch.metrics import Metrics
-from rightarch.registry import AnonymousKeychain, Registry
+from rightarch.registry import AnonymousKeychain
 from rightarch.serving import Health, Server, listening
 from rightarch.settings import WebhookSettings
 from rightarch.snapshot import Nodes
@@ -50,8 +47,8 @@ async def _serve(settings: WebhookSettings) -> None:
     if files:
         files.load(served)
     with listening(address, settings.port) as reviews, listening(address, settings.health_port) as health:
-        async with _connected(settings) as (cluster, registry):
-            nodes, metrics = Nodes(), Metrics()
+        nodes, metrics = Nodes(), Metrics()
+        async with lookups.connected(settings, metrics.watch_failed) as (cluster, registry):
             facts = Facts(cluster, registry, metrics.watch_failed, settings.facts_day)
             readiness = Readiness(nodes, served.loaded.is_set, lambda: facts.listed)
             facts.expose(metrics)
@@ -115,17 +112,6 @@ def _secret(settings: WebhookSettings, cluster: Cluster, metrics: Metrics) -> So
     assert settings.namespace, "the settings say so"
     assert settings.certificate_secret, "without files"
     return Secret(cluster, settings.namespace, settings.certificate_secret, metrics.watch_failed)
-
-
-@asynccontextmanager
-async def _connected(settings: WebhookSettings) -> AsyncIterator[tuple[Cluster, Registry]]:
-    cluster = await Cluster.connect(settings.kubeconfig)
-    registry = Registry(lookups.options(settings, await cluster.endpoints(), os.environ))
-    try:
-        yield cluster, registry
-    finally:
-        await registry.aclose()
-        await cluster.aclose()
 
 
 async def _until_told_to_end(readiness: Readiness, drain: float) -> None:
