@@ -348,9 +348,9 @@ def test_the_webhook_outlives_the_api_server_and_sees_its_nodes_again(world: Wor
     world.plane.restart("kube-apiserver")
     world.plane.apply(fake_node("webhook-late", "ppc64le"))
     late = 'rightarch_nodes{architecture="ppc64le",os="linux"}'
-    wait_for(lambda: world.webhook.metrics().get(late), seconds=30)
+    wait_for(lambda: world.webhook.metrics().get(late), seconds=60)
     world.plane.kubectl("delete", "node", "webhook-late")
-    wait_for(lambda: late not in world.webhook.metrics())
+    wait_for(lambda: late not in world.webhook.metrics(), seconds=60)
     assert world.webhook.metrics()["rightarch_watch_failures_total"] > 0
 
 
