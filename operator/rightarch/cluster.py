@@ -173,6 +173,15 @@ class Cluster:
             changed: dict[str, Any] = orjson.loads(await response.read())
             return changed
 
+    async def delete(self, path: str) -> None:
+        """Delete the object at a path.
+
+        Raises:
+            ClusterError: with status 404 where there is none.
+        """
+        async with self._request("DELETE", path, {}, _JSON, WRITE_SECONDS):
+            return
+
     async def pages(
         self, path: str, query: Mapping[str, object] | None = None, *, metadata: bool = False
     ) -> AsyncGenerator[tuple[list[Object], str], None]:

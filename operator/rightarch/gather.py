@@ -18,8 +18,7 @@ from rightarch.platforms import ImagePlatforms
 from rightarch.pod import Pod
 from rightarch.reasons import Reason
 from rightarch.reference import Reference
-from rightarch.registry import Registry
-from rightarch.registry.keychain import Keychain
+from rightarch.registry import Keys, Registry
 
 MAX_LOOKUPS: Final = 64
 """Images of one pod that are looked up at the same time: its author must not make us ask for thousands."""
@@ -31,7 +30,7 @@ Outcome = ImagePlatforms | Failure
 
 
 async def gather(  # noqa: PLR0913 - all that an admission knows
-    pod: Pod, capacity: Capacity, registry: Registry, keychain: Keychain, seconds: float, *, record: bool = True
+    pod: Pod, capacity: Capacity, registry: Registry, keys: Keys, seconds: float, *, record: bool = True
 ) -> Input:
     """All that a decision about a pod depends on.
 
@@ -39,7 +38,7 @@ async def gather(  # noqa: PLR0913 - all that an admission knows
         pod: the raw pod.
         capacity: what the nodes of the cluster have.
         registry: the memory and the look-ups of images.
-        keychain: the credentials that this pod's images are read with.
+        keys: the keychains that this pod's images are read with.
         seconds: how long to wait for images that are not known. A pod whose images are known is never suspended.
         record: whether what is found and used may be written down; not for a dry run.
 
@@ -48,7 +47,7 @@ async def gather(  # noqa: PLR0913 - all that an admission knows
     """
     names = pods.image_names(pod)
     references = {name: parse(name) for name in names[:MAX_IMAGES]}
-    asking = _Asking(registry, keychain, record)
+    asking = _Asking(registry, keys, record)
     images = {name: asking.known(reference) for name, reference in references.items()}
     unknown = [name for name, outcome in images.items() if outcome is None]
     if unknown and not _settled(pod, capacity, images):
@@ -65,6 +64,12 @@ def _settled(pod: Pod, capacity: Capacity, images: Mapping[str, Outcome | None])
     known = {name: outcome for name, outcome in images.items() if isinstance(outcome, ImagePlatforms)}
     hopeless = {Reason.NO_COMMON_ARCHITECTURE, Reason.CONFLICTING_CONSTRAINT}
     return bool(known) and decide(Input(pod, known, capacity)).reason in hopeless
+
+
+def all_known(pod: Pod, registry: Registry, keys: Keys) -> bool:
+    """Whether memory holds the platforms of all images of a pod; nothing is started."""
+    references = map(parse, pods.image_names(pod))
+    return all(isinstance(each, Failure) or registry.holds(each, keys) for each in references)
 
 
 def parse(name: str) -> Reference | Failure:
@@ -87,27 +92,27 @@ class _Asking:
     """Who asks whom, in whose name."""
 
     registry: Registry
-    keychain: Keychain
+    keys: Keys
     record: bool
 
     def known(self, reference: Reference | Failure) -> Outcome | None:
         """What memory says of an image, if anything."""
         if isinstance(reference, Failure):
             return reference
-        found = self.registry.known(reference, self.keychain, record=self.record)
+        found = self.registry.known(reference, self.keys, record=self.record)
         return _failure(found) if isinstance(found, ImageError) else found
 
     def stale(self, reference: Reference | Failure) -> bool:
         """Whether what memory says of an image is what its registry failed to confirm. Seldom: most never fail."""
         if not self.registry.stats.stale or isinstance(reference, Failure):
             return False
-        return self.registry.stale(reference, self.keychain)
+        return self.registry.stale(reference, self.keys)
 
     async def wait(self, reference: Reference, seconds: float) -> Outcome:
         """One image, waited for until the deadline; the shared look-up behind it is not cancelled."""
         try:
             async with asyncio.timeout(seconds):
-                return await self.registry.platforms(reference, self.keychain, record=self.record)
+                return await self.registry.platforms(reference, self.keys, record=self.record)
         except TimeoutError:
             return Failure(Reason.TIMED_OUT, f"its registry did not answer within {seconds:.3g} s; the look-up goes on")
         except ImageError as error:

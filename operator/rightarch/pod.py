@@ -22,6 +22,22 @@ def image_names(pod: Pod) -> tuple[str, ...]:
     return tuple(dict.fromkeys(container["image"] for container in containers if container.get("image")))
 
 
+def pull_secrets(pod: Pod) -> tuple[str, ...]:
+    """The names of its pull secrets, in its order, each once. A pod has those of its ServiceAccount from admission on.
+
+    The API server takes entries without a name, and the kubelet passes them over.
+    """
+    entries = _mapping(pod, "spec").get("imagePullSecrets") or ()
+    return tuple(dict.fromkeys(entry["name"] for entry in entries if entry.get("name")))
+
+
+def service_account(pod: Pod) -> str:
+    """The name of its ServiceAccount; a template may leave it to the API server to say that it is ``default``."""
+    spec = _mapping(pod, "spec")
+    name: str = spec.get("serviceAccountName") or spec.get("serviceAccount") or "default"
+    return name
+
+
 def constraints(pod: Pod) -> Constraints:
     """The pod's node selector and required node affinity."""
     spec = _mapping(pod, "spec")

@@ -1,10 +1,12 @@
 """Settings of the processes, validated at the door: a process with a wrong setting does not start."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     DirectoryPath,
     Field,
@@ -27,6 +29,24 @@ _DNS_SUBDOMAIN: Final = r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$"
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["text", "json"]
 CertificateMode = Literal["self-managed", "external"]
+
+
+IdentityScope = Literal["cluster", "namespace"]
+
+EVERYWHERE: Final = "*"
+"""Stands for all namespaces where namespaces are named."""
+
+
+def _named_namespaces(value: object) -> object:
+    """The namespaces of a list that is separated by commas; ``none`` stands alone, for none of them."""
+    if not isinstance(value, str):
+        return value
+    return frozenset() if value.strip() == "none" else frozenset(name.strip() for name in value.split(","))
+
+
+Namespaces = Annotated[
+    frozenset[Annotated[str, Field(pattern=rf"{_DNS_LABEL}|^\*$")]], BeforeValidator(_named_namespaces)
+]
 
 
 class ProcessSettings(BaseModel):
@@ -56,8 +76,31 @@ class ProcessSettings(BaseModel):
     facts_day: float = Field(
         default=86400.0, ge=1, description="seconds in which the last use of an image is written once, at most"
     )
+    pull_secrets: Namespaces = Field(
+        default=frozenset({EVERYWHERE}),
+        validate_default=True,
+        description="the namespaces whose pull secrets are read, separated by commas; * for all, none for none",
+    )
+    image_credential_provider_config: Path | None = Field(
+        default=None, description="a file or folder that configures credential providers, as the kubelet's does"
+    )
+    image_credential_provider_bin_dir: DirectoryPath | None = Field(
+        default=None, description="the folder with the programs of credential providers"
+    )
+    identity_scope: IdentityScope = Field(
+        default="cluster",
+        description="cluster, where what Rightarch's own identity may read in a registry is known to all pods, as what "
+        "a node's identity may; or namespace, where it is found for each namespace apart",
+    )
     log_level: LogLevel = Field(default="info", description="the least severe records that are written")
     log_format: LogFormat = Field(default="text", description="key=value lines, or a JSON object a line")
+
+    @model_validator(mode="after")
+    def _providers_are_whole(self) -> Self:
+        if (self.image_credential_provider_config is None) != (self.image_credential_provider_bin_dir is None):
+            ways = _names("image_credential_provider_config", "image_credential_provider_bin_dir")
+            raise ValueError(f"{ways}: they go together, the configuration of credential providers and their programs")
+        return self
 
     @classmethod
     def load(cls, values: Mapping[str, object]) -> Self:
@@ -119,6 +162,14 @@ class ControllerSettings(ProcessSettings):
     )
     lease_name: str = Field(
         default="rightarch-controller", pattern=_DNS_SUBDOMAIN, description="the name of the Lease of the one leader"
+    )
+    facts_retention: int = Field(
+        default=14, ge=1, le=3650, description="days for which an image that nobody uses is remembered"
+    )
+    recheck_interval: float = Field(
+        default=12 * 3600.0,
+        ge=1,
+        description="seconds between two looks whether credentials may still read what they did",
     )
     list_interval: float = Field(
         default=300.0, ge=1, le=86400, description="seconds between two full lists of workloads and unseen pods"

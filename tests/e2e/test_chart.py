@@ -89,6 +89,19 @@ def test_lint_finds_nothing(helm: Helm, mode: str) -> None:
         ({"registries": {"configured": [{"mirrors": []}]}}, "at '/registries/configured/0': missing property 'host'"),
         ({"registries": {"configured": [{"host": "https://a.test"}]}}, "at '/registries/configured/0/host'"),
         ({"registries": {"hosts": {"a:1": "x"}}}, "'a:1' does not match pattern"),
+        ({"secrets": {"access": "all"}}, "at '/secrets/access': value must be one of 'cluster', 'namespaces', 'none'"),
+        (
+            {"secrets": {"access": "namespaces"}},
+            "secrets.access is namespaces: secrets.namespaces must name at least one",
+        ),
+        ({"secrets": {"namespaces": ["a"]}}, "secrets.namespaces is only for secrets.access namespaces; it is cluster"),
+        ({"secrets": {"access": "namespaces", "namespaces": ["*"]}}, "at '/secrets/namespaces/0': '*' does not match"),
+        (
+            {"credentialProviders": {"config": "/a"}},
+            "credentialProviders.config and credentialProviders.binDir go together",
+        ),
+        ({"identityScope": "pod"}, "at '/identityScope': value must be one of 'cluster', 'namespace'"),
+        ({"factsRetention": 0}, "at '/factsRetention': minimum: got 0, want 1"),
         ({"certificates": {"mode": "none"}}, "value must be one of 'selfManaged', 'certManager', 'secret'"),
         ({"certificates": {"mode": "secret"}}, "certificates.secretName must name the Secret with tls.crt and tls.key"),
         (
@@ -228,6 +241,55 @@ def test_no_service_names_a_setting(helm: Helm) -> None:
     """The variables of a Service called rightarch would be read as options."""
     for item in rendered(helm, "Deployment"):
         assert item["spec"]["template"]["spec"]["enableServiceLinks"] is False
+
+
+@pytest.mark.parametrize(
+    ("secrets", "told", "everywhere", "namespaces"),
+    [
+        ({}, "*", True, set()),
+        ({"access": "namespaces", "namespaces": ["a", "b"]}, "a,b", False, {"a", "b"}),
+        ({"access": "none"}, "none", False, set()),
+    ],
+)
+def test_pull_secrets_may_be_read_where_the_processes_are_told(
+    helm: Helm, secrets: Object, told: str, everywhere: bool, namespaces: set[str]
+) -> None:
+    """What is granted is what is used: by name, for both processes, and never listed."""
+    for container in containers(helm, secrets=secrets).values():
+        assert options(container)["--pull-secrets"] == told
+    for role in rendered(helm, "ClusterRole", secrets=secrets):
+        rules = [rule["verbs"] for rule in role["rules"] if "secrets" in rule["resources"]]
+        assert rules == ([["get"]] if everywhere else [])
+    roles = [item for item in rendered(helm, "Role", secrets=secrets) if item["metadata"]["namespace"] != NAMESPACE]
+    bindings = rendered(helm, "RoleBinding", secrets=secrets)
+    assert [rule["verbs"] for role in roles for rule in role["rules"]] == [["get"]] * 4 * len(namespaces)
+    for component in ("webhook", "controller"):
+        name = f"trial-rightarch-{component}-pull-secrets"
+        assert {role["metadata"]["namespace"] for role in roles if role["metadata"]["name"] == name} == namespaces
+        bound = [item for item in bindings if item["metadata"]["name"] == name]
+        assert {item["metadata"]["namespace"] for item in bound} == namespaces
+        account = {"kind": "ServiceAccount", "name": f"trial-rightarch-{component}", "namespace": NAMESPACE}
+        assert all(item["subjects"] == [account] and item["roleRef"]["name"] == name for item in bound)
+
+
+def test_credential_providers_come_from_volumes(helm: Helm) -> None:
+    """Which the administrator mounts, beside those of the chart."""
+    pods = {
+        "volumes": [{"name": "providers", "image": {"reference": "registry.example/providers:1"}}],
+        "volumeMounts": [{"name": "providers", "mountPath": "/providers", "readOnly": True}],
+    }
+    providers = {"config": "/providers/config.yaml", "binDir": "/providers/bin"}
+    values: Object = {"pods": pods, "credentialProviders": providers, "registries": {"caConfigMap": "authorities"}}
+    for container in containers(helm, **values, identityScope="namespace").values():
+        assert options(container)["--image-credential-provider-config"] == "/providers/config.yaml"
+        assert options(container)["--image-credential-provider-bin-dir"] == "/providers/bin"
+        assert options(container)["--identity-scope"] == "namespace"
+        assert [mount["name"] for mount in container["volumeMounts"]] == ["registries", "providers"]
+    for deployment in rendered(helm, "Deployment", **values):
+        assert [one["name"] for one in deployment["spec"]["template"]["spec"]["volumes"]] == ["registries", "providers"]
+    for container in containers(helm).values():
+        assert not [option for option in options(container) if "provider" in option]
+        assert options(container)["--identity-scope"] == "cluster"
 
 
 def test_values_for_pods_reach_both_deployments(helm: Helm) -> None:

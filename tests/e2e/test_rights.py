@@ -22,6 +22,8 @@ EVERYWHERE = {
         "endpointslices.discovery.k8s.io [kubernetes] list watch",
         "nodes [] list watch",
         "imageplatforms.rightarch.dev [] create list patch watch",
+        "secrets [] get",
+        "serviceaccounts [] get",
     },
     "controller": {
         "cronjobs.batch [] list watch",
@@ -29,9 +31,11 @@ EVERYWHERE = {
         "deployments.apps [] list watch",
         "endpointslices.discovery.k8s.io [kubernetes] list watch",
         "events.events.k8s.io [] create",
-        "imageplatforms.rightarch.dev [] create list patch watch",
+        "imageplatforms.rightarch.dev [] create delete list patch watch",
         "nodes [] list watch",
         "pods [] list",
+        "secrets [] get",
+        "serviceaccounts [] get",
         "statefulsets.apps [] list watch",
     },
 }
@@ -90,7 +94,7 @@ def test_an_account_may_do_what_its_process_does_and_no_more(installed: Release,
 
 
 def test_a_token_of_the_chart_is_what_the_process_gets(installed: Release) -> None:
-    """Reading Nodes is allowed and done; reading another Secret, or any in another namespace, is refused."""
+    """Reading Nodes is allowed and done; a Secret is read by its name, wherever it is, and none is listed."""
     with installed.client("webhook") as client:
         assert client.get("/api/v1/nodes").status_code == 200
         own = f"/api/v1/namespaces/{installed.namespace}/secrets"
@@ -99,8 +103,32 @@ def test_a_token_of_the_chart_is_what_the_process_gets(installed: Release) -> No
         assert [item["metadata"]["name"] for item in client.get(own, params=only).json()["items"]] == [
             "rightarch-certificate"
         ]
-        for path in (own, f"{own}/another", "/api/v1/namespaces/default/secrets", "/api/v1/pods"):
+        elsewhere = "/api/v1/namespaces/default/secrets"
+        for path in (own, elsewhere, "/api/v1/secrets", "/api/v1/pods"):
             assert client.get(path).status_code == 403, path
+        for path in (f"{own}/another", f"{elsewhere}/another"):
+            assert client.get(path).status_code == 404, path
+
+
+@pytest.mark.parametrize("component", ["webhook", "controller"])
+def test_pull_secrets_are_read_where_the_values_say(installed: Release, component: str) -> None:
+    """In some namespaces, or in none: then neither Secrets nor ServiceAccounts are."""
+    plane = installed.plane
+    pulling = {"secrets [] get", "serviceaccounts [] get"}
+    elsewhere = EVERYWHERE[component] | ({REGISTRATION} if component == "controller" else set()) - pulling
+    plane.kubectl("create", "namespace", "rights-of-pullers")
+    try:
+        installed.upgrade({"secrets": {"access": "namespaces", "namespaces": ["rights-of-pullers"]}})
+        for namespace, expected in [("default", elsewhere - pulling), ("rights-of-pullers", elsewhere | pulling)]:
+            everybody = rights(installed, "default", namespace)
+            assert rights(installed, installed.account(component), namespace) - everybody == expected
+        installed.upgrade({"secrets": {"access": "none"}})
+        for namespace in ("default", "rights-of-pullers"):
+            everybody = rights(installed, "default", namespace)
+            assert rights(installed, installed.account(component), namespace) - everybody == elsewhere - pulling
+    finally:
+        installed.upgrade({})
+        plane.kubectl("delete", "namespace", "rights-of-pullers")
 
 
 def test_a_controller_that_keeps_no_certificate_may_touch_none(installed: Release, tmp_path: Path) -> None:

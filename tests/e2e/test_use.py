@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -26,18 +27,33 @@ RARE = {("rightarch-controller", "patch imageplatforms.rightarch.dev")}
 """What takes longer than a test: the controller changes a fact when a tag that it looked up ahead of pods has moved."""
 
 
-def pod(image: str) -> Object:
+PULLING: Object = {"imagePullSecrets": [{"name": "use"}]}
+
+
+def pod(image: str, **parts: object) -> Object:
     """A pod with this image."""
-    spec = {"containers": [{"name": "main", "image": image}]}
+    spec = {"containers": [{"name": "main", "image": image}], **parts}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"generateName": "use-"}, "spec": spec}
 
 
-def daemon_set(name: str, image: str) -> Object:
+def daemon_set(name: str, image: str, **parts: object) -> Object:
     """A DaemonSet with this image."""
     labels = {"app": name}
-    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "main", "image": image}]}}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "main", "image": image}], **parts}}
     spec = {"selector": {"matchLabels": labels}, "template": template}
     return {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": name}, "spec": spec}
+
+
+def pull_secret(registry: str) -> Object:
+    """The pull secret that pods and templates name."""
+    content = {"auths": {registry: {"username": "anybody", "password": "any"}}}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "use", "namespace": "default"},
+        "type": "kubernetes.io/dockerconfigjson",
+        "stringData": {".dockerconfigjson": json.dumps(content)},
+    }
 
 
 def granted() -> set[tuple[str, str]]:
@@ -55,17 +71,22 @@ def _expected(component: str) -> Iterable[str]:
 
 
 def test_every_right_is_used_and_nothing_else_is_asked_for(control_plane: ControlPlane, audit: Audit) -> None:
-    """An ordinary day: pods come, an image is pushed late and replaced later, older workloads are there."""
+    """Ordinary days: pods come, with pull secrets and without, images are pushed late, replaced, and not used again."""
     control_plane.kubectl("delete", "lease", "rightarch-controller", f"--namespace={NAMESPACE}", "--ignore-not-found")
     mark = audit.mark()
     with RegistryServer() as registry:
         images = push_samples(registry)
         late = f"{registry.host}/samples/late:1.0"
-        control_plane.apply(daemon_set("older", images["samples/amd64-only:1.0"]))
+        control_plane.apply(
+            pull_secret(registry.host),
+            daemon_set("older", images["samples/amd64-only:1.0"]),
+            daemon_set("older-pulling", images["samples/arm64-only:1.0"], **PULLING),
+        )
         options = [f"--facts-day={DAY}"]
-        quickly = ["--list-interval=1"]
-        with Installation(control_plane, webhook_options=options, controller_options=quickly):
+        quickly = ["--list-interval=1", "--facts-retention=2"]
+        with Installation(control_plane, webhook_options=options, controller_options=[*options, *quickly]):
             control_plane.apply(daemon_set("use", late), pod(images["samples/multi-arch:1.0"]))
+            control_plane.apply(pod(images["samples/pair-amd64:1.0"], **PULLING))
             registry.push("samples/late", "1.0", SAMPLES["samples/amd64-only:1.0"])
 
             def used() -> set[tuple[str, str]]:
@@ -74,7 +95,8 @@ def test_every_right_is_used_and_nothing_else_is_asked_for(control_plane: Contro
                 return {(request.account, request.right) for request in audit.since(mark)}
 
             wait_for(lambda: used() >= granted() - RARE, seconds=60)
-        control_plane.kubectl("delete", "daemonset", "older", "use")
+        control_plane.kubectl("delete", "daemonset", "older", "older-pulling", "use")
+        control_plane.kubectl("delete", "secret", "use")
     requests = list(audit.since(mark))
     assert [request for request in requests if request.status == 403] == []
     assert {(request.account, request.right) for request in requests} | RARE == granted()

@@ -3,19 +3,23 @@
 import json
 import logging
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 import pytest
 
+from rightarch.keychains import Keychains, Known
 from rightarch.metrics import Metrics
-from rightarch.registry import Keychain, Registry, RegistryOptions
+from rightarch.pod import Pod
+from rightarch.registry import Keys, Registry, RegistryOptions
 from rightarch.snapshot import Nodes
 from rightarch.webhook import admission
 from rightarch.webhook.admission import Admission
 from rightarch.webhook.pods import PodAdmission
-from rightarch.webhook.review import Review
 from rightarch.webhook.workloads import WorkloadAdmission
+
+if TYPE_CHECKING:
+    from rightarch.cluster import Cluster
 
 SPEC = {"containers": [{"name": "c", "image": "registry.test/app:1"}]}
 OBJECTS = {
@@ -24,9 +28,19 @@ OBJECTS = {
 }
 
 
-def broken(review: Review) -> Keychain:
+class Broken(Keychains):
     """What finds credentials, with a fault."""
-    raise LookupError(f"a fault of ours with {review.name}")
+
+    def __init__(self) -> None:
+        super().__init__(cast("Cluster", None), ())
+
+    def of_pod(self, namespace: str, pod: Pod) -> Keys:
+        """Fail."""
+        raise LookupError(f"a fault of ours with {pod} in {namespace}")
+
+    async def of_template(self, namespace: str, template: Pod, known: Known) -> Keys:  # noqa: ARG002 - likewise
+        """Fail."""
+        return self.of_pod(namespace, template)
 
 
 async def ask(asked: Admission, group: str, thing: dict[str, Any]) -> dict[str, Any]:
@@ -44,7 +58,7 @@ async def test_a_failure_of_ours_admits_and_is_told(kind: type[Admission], caplo
     """As it is, with a warning; counted each time, and with a traceback in the log once in a while."""
     metrics, registry = Metrics(), Registry(RegistryOptions())
     try:
-        asked = kind(registry, Nodes(), metrics, broken)
+        asked = kind(registry, Nodes(), metrics, Broken())
         for _ in range(50):
             response = await ask(asked, *OBJECTS[kind])
             assert (response["uid"], response["allowed"], "patch" in response) == ("u1", True, False)
@@ -63,7 +77,7 @@ async def test_what_was_not_told_is_counted(caplog: pytest.LogCaptureFixture, mo
     monkeypatch.setattr(admission, "TRACEBACK_SECONDS", 0.2)
     registry = Registry(RegistryOptions())
     try:
-        asked = PodAdmission(registry, Nodes(), Metrics(), broken)
+        asked = PodAdmission(registry, Nodes(), Metrics(), Broken())
         for _ in range(5):
             await ask(asked, *OBJECTS[PodAdmission])
         time.sleep(0.2)  # noqa: ASYNC251 - nothing else runs

@@ -13,7 +13,7 @@ from rightarch.controller.events import Event, Events
 from rightarch.controller.lists import Lists, WatchesBlind
 from rightarch.controller.managers import Owed, is_applied
 from rightarch.controller.watching import kopf_settings
-from rightarch.controller.workloads import DAEMON_SET, KINDS, Key, Workload, Workloads
+from rightarch.controller.workloads import DAEMON_SET, KINDS, Key, Puller, Wanted, Workload, Workloads
 from rightarch.platforms import ImagePlatforms, Platform
 from rightarch.template import Standing
 
@@ -39,6 +39,9 @@ def deployment(name: str, *images: str) -> dict[str, Any]:
 def key(name: str) -> Key:
     """The key of a Deployment."""
     return Key("Deployment", "shop", name)
+
+
+PULLER = Puller("shop", "default")
 
 
 class Pages:
@@ -90,7 +93,7 @@ async def test_a_list_heals_what_the_watch_missed() -> None:
         followed.tell(thing)
     await followed.lists.take()
     assert followed.workloads.keys(DEPLOYMENT) == {key("new"), key("changed")}
-    assert set(followed.workloads.images) == {"a", "b2"}
+    assert {each.image for each in followed.workloads.wanted} == {"a", "b2"}
     assert followed.lists.missed == 3
 
 
@@ -114,7 +117,7 @@ async def test_what_is_told_during_a_list_is_newer_than_the_list() -> None:
     followed.tell(deployment("second", "old"))
     pages.meanwhile = lambda: followed.tell(deployment("second", "new"))
     await followed.lists.take()
-    assert set(followed.workloads.images) == {"a", "new"}
+    assert {each.image for each in followed.workloads.wanted} == {"a", "new"}
     assert followed.lists.missed == 0
 
 
@@ -125,11 +128,41 @@ def test_an_image_is_there_as_long_as_a_workload_has_it() -> None:
     assert workloads.put(key("b"), Workload(("y",)))
     assert not workloads.put(key("b"), Workload(("y",)))
     workloads.remove(key("a"))
-    assert (set(workloads.images), workloads.refers("x"), workloads.refers("y")) == ({"y"}, False, True)
+    assert (set(workloads.wanted), workloads.wants(Wanted("x")), workloads.wants(Wanted("y"))) == (
+        {Wanted("y")},
+        False,
+        True,
+    )
     assert workloads.put(key("b"), Workload(("z",)))
     workloads.remove(key("b"))
     workloads.remove(key("b"))
-    assert (set(workloads.images), len(workloads)) == (set(), 0)
+    assert (set(workloads.wanted), len(workloads)) == (set(), 0)
+
+
+def test_an_image_is_wanted_by_each_who_pulls_it() -> None:
+    """Credentials are those of a namespace and its pull secrets; a template that names none has its account's."""
+
+    def template(**spec: object) -> dict[str, Any]:
+        return {"metadata": {"namespace": "shop"}, "spec": {"template": {"spec": {"containers": [], **spec}}}}
+
+    secrets = {"imagePullSecrets": [{"name": "b"}, {}, {"name": "a"}, {"name": "b"}]}
+    cases: list[tuple[dict[str, Any], Puller]] = [
+        ({}, Puller("shop", "default")),
+        ({"serviceAccountName": "builder"}, Puller("shop", "builder")),
+        ({"serviceAccount": "older"}, Puller("shop", "older")),
+        (secrets, Puller("shop", "", ("b", "a"))),
+        ({"serviceAccountName": "builder", **secrets}, Puller("shop", "", ("b", "a"))),
+    ]
+    for spec, puller in cases:
+        assert Workload.of(DAEMON_SET, template(**spec)).puller == puller
+    pod = {"metadata": {"namespace": "shop"}, "spec": {"serviceAccountName": "builder", "containers": []}}
+    assert Puller.of_pod(pod) == Puller("shop")
+    workloads = Workloads()
+    workloads.put(key("a"), Workload(("x",), puller=Puller("shop", "default")))
+    workloads.put(key("b"), Workload(("x",), puller=Puller("shop", "", ("a",))))
+    assert len(workloads.wanted) == 2
+    workloads.remove(key("b"))
+    assert set(workloads.wanted) == {Wanted("x", Puller("shop", "default"))}
 
 
 def test_templates_are_where_each_kind_has_them() -> None:
@@ -137,11 +170,17 @@ def test_templates_are_where_each_kind_has_them() -> None:
     pod = {"spec": {"initContainers": [{"image": "init"}], "containers": [{"image": "app"}, {"image": "app"}]}}
     wrapped = {"spec": {"template": pod}}
     by_name = {kind.name: kind for kind in KINDS}
-    cron_job = {"metadata": {}, "spec": {"jobTemplate": wrapped}}
-    assert Workload.of(by_name["CronJob"], cron_job) == Workload(("init", "app"))
-    assert Workload.of(by_name["StatefulSet"], {"metadata": {}, **wrapped}) == Workload(("init", "app"))
-    assert Workload.of(DAEMON_SET, {"metadata": {}, **wrapped}) == Workload(("init", "app"), Standing.UNSEEN)
-    assert Workload.of(by_name["CronJob"], {"metadata": {}, "spec": {}}) == Workload(())
+    cron_job = {"metadata": {"namespace": "shop"}, "spec": {"jobTemplate": wrapped}}
+    assert Workload.of(by_name["CronJob"], cron_job) == Workload(("init", "app"), puller=PULLER)
+    assert Workload.of(by_name["StatefulSet"], {"metadata": {"namespace": "shop"}, **wrapped}) == Workload(
+        ("init", "app"), puller=PULLER
+    )
+    assert Workload.of(DAEMON_SET, {"metadata": {"namespace": "shop"}, **wrapped}) == Workload(
+        ("init", "app"), Standing.UNSEEN, PULLER
+    )
+    assert Workload.of(by_name["CronJob"], {"metadata": {"namespace": "shop"}, "spec": {}}) == Workload(
+        (), puller=PULLER
+    )
 
 
 @pytest.mark.parametrize(

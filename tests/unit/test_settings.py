@@ -123,3 +123,40 @@ def test_certificates_are_left_alone_unless_told_otherwise() -> None:
     """And live for 90 days where they are kept."""
     assert ControllerSettings.load({"namespace": "rightarch-system"}).certificates == "external"
     assert ControllerSettings.load(SELF_MANAGED).certificate_lifetime == 90 * 24 * 60 * 60
+
+
+@pytest.mark.parametrize(
+    ("text", "namespaces"),
+    [
+        ("*", {"*"}),
+        ("none", set()),
+        ("team-a", {"team-a"}),
+        ("team-a, team-b", {"team-a", "team-b"}),
+    ],
+)
+def test_pull_secrets_are_read_where_it_is_said(text: str, namespaces: set[str]) -> None:
+    """Namespaces, all or none; everywhere if nothing is said."""
+    least = {"namespace": "rightarch-system"}
+    assert ControllerSettings.load(least | {"pull_secrets": text}).pull_secrets == namespaces
+    assert ControllerSettings.load(least).pull_secrets == {"*"}
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"pull_secrets": "team-a,,"}, "--pull-secrets (RIGHTARCH_PULL_SECRETS)"),
+        ({"pull_secrets": "Team"}, "the namespaces whose pull secrets are read"),
+        ({"identity_scope": "pod"}, "--identity-scope (RIGHTARCH_IDENTITY_SCOPE): 'pod': input should be 'cluster' or"),
+        ({"facts_retention": 0}, "--facts-retention (RIGHTARCH_FACTS_RETENTION): '0'"),
+        (
+            {"image_credential_provider_config": "config.yaml"},
+            "with --image-credential-provider-bin-dir (RIGHTARCH_IMAGE_CREDENTIAL_PROVIDER_BIN_DIR): they go together",
+        ),
+        ({"image_credential_provider_bin_dir": "/nowhere"}, "path does not point to a directory"),
+    ],
+)
+def test_wrong_sources_of_credentials_are_refused(given: dict[str, object], said: str) -> None:
+    """With the option's name, and what is wrong."""
+    with pytest.raises(SettingsError) as caught:
+        ControllerSettings.load({"namespace": "rightarch-system"} | given)
+    assert said.lower() in str(caught.value).lower()

@@ -14,6 +14,18 @@
 {{- end }}
 {{- end }}
 {{- end }}
+{{- with .Values.secrets }}
+{{- if and (eq .access "namespaces") (not .namespaces) }}
+{{- fail "secrets.access is namespaces: secrets.namespaces must name at least one" }}
+{{- else if and (ne .access "namespaces") .namespaces }}
+{{- fail (printf "secrets.namespaces is only for secrets.access namespaces; it is %s" .access) }}
+{{- end }}
+{{- end }}
+{{- with .Values.credentialProviders }}
+{{- if ne (empty .config) (empty .binDir) }}
+{{- fail "credentialProviders.config and credentialProviders.binDir go together: a configuration, and the folder with its programs" }}
+{{- end }}
+{{- end }}
 {{- with .Values.certificates }}
 {{- if eq .mode "secret" }}
 {{- if not .secretName }}

@@ -78,6 +78,14 @@ spec:
             {{- if .root.Values.registries.hosts }}
             - --registry-hosts-dir=/etc/rightarch/registry-configuration/hosts
             {{- end }}
+            - {{ printf "--pull-secrets=%s" (include "rightarch.pullSecrets" .root) | quote }}
+            - --identity-scope={{ .root.Values.identityScope }}
+            {{- with .root.Values.credentialProviders }}
+            {{- if .config }}
+            - --image-credential-provider-config={{ .config }}
+            - --image-credential-provider-bin-dir={{ .binDir }}
+            {{- end }}
+            {{- end }}
           {{- with $pods.env }}
           env:
             {{- toYaml . | nindent 12 }}
@@ -116,13 +124,13 @@ spec:
             readOnlyRootFilesystem: true
             capabilities:
               drop: [ALL]
-          {{- with include "rightarch.registryMounts" .root }}
+          {{- with concat (fromYamlArray (include "rightarch.registryMounts" .root)) $pods.volumeMounts }}
           volumeMounts:
-            {{- . | nindent 12 }}
+            {{- toYaml . | nindent 12 }}
           {{- end }}
-      {{- with include "rightarch.registryVolumes" .root }}
+      {{- with concat (fromYamlArray (include "rightarch.registryVolumes" .root)) $pods.volumes }}
       volumes:
-        {{- . | nindent 8 }}
+        {{- toYaml . | nindent 8 }}
       {{- end }}
       nodeSelector:
         {{- merge (dict "kubernetes.io/os" "linux") $pods.nodeSelector | toYaml | nindent 8 }}
@@ -173,6 +181,57 @@ metadata:
     {{- toYaml . | nindent 4 }}
   {{- end }}
 automountServiceAccountToken: false # only the pods of the Deployment ask for it
+{{- end }}
+
+{{/* The namespaces whose pull secrets may be read, as the processes are told. */}}
+{{- define "rightarch.pullSecrets" -}}
+{{- with .Values.secrets }}
+{{- if eq .access "cluster" }}*{{ else if eq .access "none" }}none{{ else }}{{ join "," .namespaces }}{{ end }}
+{{- end }}
+{{- end }}
+
+{{/* The rules by which pull secrets are read. */}}
+{{- define "rightarch.pullSecretRules" -}}
+- apiGroups: [""] # pull secrets, by the names that pods give; to list them is not needed
+  resources: [secrets]
+  verbs: [get]
+- apiGroups: [""] # which pull secrets pods of a template will be given
+  resources: [serviceaccounts]
+  verbs: [get]
+{{- end }}
+
+{{/* The right to pull secrets of some namespaces: a dict with root and component. */}}
+{{- define "rightarch.pullSecretRoles" -}}
+{{- $root := .root }}
+{{- $component := .component }}
+{{- if eq .root.Values.secrets.access "namespaces" }}
+{{- range $namespace := .root.Values.secrets.namespaces }}
+{{- range $kind := list "Role" "RoleBinding" }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: {{ $kind }}
+metadata:
+  name: {{ include "rightarch.fullname" $root }}-{{ $component }}-pull-secrets
+  namespace: {{ $namespace }}
+  labels:
+    {{- include "rightarch.labels" $root | nindent 4 }}
+    app.kubernetes.io/component: {{ $component }}
+{{- if eq $kind "Role" }}
+rules:
+  {{- include "rightarch.pullSecretRules" $root | nindent 2 }}
+{{- else }}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: Role
+  name: {{ include "rightarch.fullname" $root }}-{{ $component }}-pull-secrets
+subjects:
+  - kind: ServiceAccount
+    name: {{ include "rightarch.fullname" $root }}-{{ $component }}
+    namespace: {{ $root.Release.Namespace }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{/* Binds a ClusterRole and a Role of the same name to a ServiceAccount: a dict with root and component. */}}

@@ -34,6 +34,30 @@ def controller(  # noqa: PLR0913, PLR0917 - one parameter an option; typer passe
             envvar="RIGHTARCH_HEALTH_PORT", help="Port of /healthz, /readyz, /metrics, HTTP.", show_default="8080"
         ),
     ] = None,
+    facts_day: Annotated[
+        float | None,
+        typer.Option(
+            envvar="RIGHTARCH_FACTS_DAY",
+            help="Seconds in which the last use of an image is written once; shorter for benchmarks.",
+            show_default="86400",
+        ),
+    ] = None,
+    facts_retention: Annotated[
+        int | None,
+        typer.Option(
+            envvar="RIGHTARCH_FACTS_RETENTION",
+            help="Days for which an image that nobody uses is remembered.",
+            show_default="14",
+        ),
+    ] = None,
+    recheck_interval: Annotated[
+        float | None,
+        typer.Option(
+            envvar="RIGHTARCH_RECHECK_INTERVAL",
+            help="Seconds between two looks whether credentials may still read what they did.",
+            show_default="12 hours",
+        ),
+    ] = None,
     list_interval: Annotated[
         float | None,
         typer.Option(
@@ -104,6 +128,35 @@ def controller(  # noqa: PLR0913, PLR0917 - one parameter an option; typer passe
             envvar="RIGHTARCH_ALLOW_LOOPBACK_REGISTRIES",
             help="Ask registries on loopback too; for demos and tests.",
             show_default="False",
+        ),
+    ] = None,
+    pull_secrets: Annotated[
+        str | None,
+        typer.Option(
+            envvar="RIGHTARCH_PULL_SECRETS",
+            help="Namespaces whose pull secrets are read when pods name them, A,B,…; * for all, none for none.",
+            show_default="*",
+        ),
+    ] = None,
+    image_credential_provider_config: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="RIGHTARCH_IMAGE_CREDENTIAL_PROVIDER_CONFIG",
+            help="File or folder that configures credential providers, as the kubelet's.",
+        ),
+    ] = None,
+    image_credential_provider_bin_dir: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="RIGHTARCH_IMAGE_CREDENTIAL_PROVIDER_BIN_DIR", help="Folder with their programs, as the kubelet's."
+        ),
+    ] = None,
+    identity_scope: Annotated[
+        str | None,
+        typer.Option(
+            envvar="RIGHTARCH_IDENTITY_SCOPE",
+            help="Who knows what Rightarch's own identity may read: the cluster, or each namespace for itself.",
+            show_default="cluster",
         ),
     ] = None,
     log_level: Annotated[

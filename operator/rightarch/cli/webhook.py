@@ -101,6 +101,35 @@ def webhook(  # noqa: PLR0913, PLR0917 - one parameter an option; typer passes t
             show_default="False",
         ),
     ] = None,
+    pull_secrets: Annotated[
+        str | None,
+        typer.Option(
+            envvar="RIGHTARCH_PULL_SECRETS",
+            help="Namespaces whose pull secrets are read when pods name them, A,B,…; * for all, none for none.",
+            show_default="*",
+        ),
+    ] = None,
+    image_credential_provider_config: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="RIGHTARCH_IMAGE_CREDENTIAL_PROVIDER_CONFIG",
+            help="File or folder that configures credential providers, as the kubelet's.",
+        ),
+    ] = None,
+    image_credential_provider_bin_dir: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="RIGHTARCH_IMAGE_CREDENTIAL_PROVIDER_BIN_DIR", help="Folder with their programs, as the kubelet's."
+        ),
+    ] = None,
+    identity_scope: Annotated[
+        str | None,
+        typer.Option(
+            envvar="RIGHTARCH_IDENTITY_SCOPE",
+            help="Who knows what Rightarch's own identity may read: the cluster, or each namespace for itself.",
+            show_default="cluster",
+        ),
+    ] = None,
     log_level: Annotated[
         str | None,
         typer.Option(envvar="RIGHTARCH_LOG_LEVEL", help="debug, info, warning or error.", show_default="info"),

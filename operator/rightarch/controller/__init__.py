@@ -10,6 +10,7 @@ One noun a module, each importing only those above it::
     prefetch                        images are looked up before their pods come
     daemonsets                      templates whose images were not known in time
     census                          pods that were never seen, and those that are misplaced
+    rechecks                        whether credentials may still read what they did
     certificates                    the webhook's certificate
     leadership                      all that the leader does for workloads and pods
     process                         the process: a port, signals, the candidate and its duties

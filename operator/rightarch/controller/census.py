@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from rightarch import pod as pods
 from rightarch.cluster import Cluster
+from rightarch.controller.workloads import Puller, Wanted
 from rightarch.placement import KEY
 from rightarch.platforms import ImagePlatforms
 from rightarch.pod import Pod
@@ -22,8 +23,8 @@ NEVER_ASKED: Final = ("kube-system",)
 MAX_IMAGES: Final = 10_000
 """Images of unseen pods that are remembered, so that they are looked up: their authors may name any number."""
 
-Known = Callable[[str], ImagePlatforms | None]
-"""What memory holds of an image, by its name in pods."""
+Known = Callable[[Wanted], ImagePlatforms | None]
+"""What memory holds of an image for whoever pulls it."""
 
 
 class Census:
@@ -44,7 +45,7 @@ class Census:
     def __init__(self, cluster: Cluster, nodes: Nodes, known: Known, namespace: str) -> None:
         self.unseen: int | None = None
         self.misplaced: int | None = None
-        self.images: frozenset[str] = frozenset()
+        self.images: frozenset[Wanted] = frozenset()
         self._cluster, self._nodes, self._known = cluster, nodes, known
         self._elsewhere = tuple(f"metadata.namespace!={each}" for each in dict.fromkeys((*NEVER_ASKED, namespace)))
 
@@ -64,15 +65,15 @@ class Census:
                 count += len(page)
         return count
 
-    async def _placed(self) -> tuple[int, frozenset[str]]:
+    async def _placed(self) -> tuple[int, frozenset[Wanted]]:
         """How many of the unseen pods are misplaced, and the images of those that have a node."""
-        count, images = 0, set[str]()
+        count, images = 0, set[Wanted]()
         async with aclosing(self._cluster.pages(PODS, self._selectors(*PLACED))) as pages:
             async for page, _ in pages:
                 for pod in page:
                     count += self._is_misplaced(pod)
                     if len(images) < MAX_IMAGES:
-                        images.update(pods.image_names(pod))
+                        images.update(_wanted(pod))
         return count, frozenset(images)
 
     def _selectors(self, *fields: str) -> Mapping[str, object]:
@@ -81,8 +82,13 @@ class Census:
 
     def _is_misplaced(self, pod: Pod) -> bool:
         platform = self._nodes.platform(pod["spec"]["nodeName"])
-        found = (self._known(image) for image in pods.image_names(pod))
+        found = map(self._known, _wanted(pod))
         return platform is not None and is_misplaced(platform, [image for image in found if image])
+
+
+def _wanted(pod: Pod) -> list[Wanted]:
+    puller = Puller.of_pod(pod)
+    return [Wanted(image, puller) for image in pods.image_names(pod)]
 
 
 def is_misplaced(platform: tuple[str, str], images: list[ImagePlatforms]) -> bool:

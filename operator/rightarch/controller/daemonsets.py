@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from rightarch import template
@@ -13,12 +14,13 @@ from rightarch.controller.events import Event, Events
 from rightarch.controller.managers import Owed, is_applied
 from rightarch.controller.queue import Within, soon
 from rightarch.controller.workloads import DAEMON_SET, Key
-from rightarch.gather import gather
+from rightarch.gather import all_known, gather
+from rightarch.keychains import Keychains
 from rightarch.logs import fields
 from rightarch.patches import Patch
 from rightarch.placement import Decision, Failure, decide
 from rightarch.reasons import Reason
-from rightarch.registry import AnonymousKeychain, Registry
+from rightarch.registry import Registry
 from rightarch.snapshot import Nodes
 from rightarch.template import Standing
 
@@ -43,6 +45,7 @@ class DaemonSets:
     Args:
         cluster: whose DaemonSets.
         registry: where images are looked up.
+        keychains: in whose name.
         nodes: what the cluster has.
         events: where what is done is said.
 
@@ -50,9 +53,12 @@ class DaemonSets:
         patched: templates that were written.
     """
 
-    def __init__(self, cluster: Cluster, registry: Registry, nodes: Nodes, events: Events) -> None:
+    def __init__(
+        self, cluster: Cluster, registry: Registry, keychains: Keychains, nodes: Nodes, events: Events
+    ) -> None:
         self.patched = 0
-        self._cluster, self._registry, self._nodes, self._events = cluster, registry, nodes, events
+        self._cluster, self._nodes, self._events = cluster, nodes, events
+        self._registry, self._keychains = registry, keychains
         self._reported: dict[Key, float] = {}
         self._owed: dict[Key, Owed] = {}
 
@@ -88,8 +94,9 @@ class DaemonSets:
         return None
 
     async def _decide(self, workload: Mapping[str, Any]) -> Decision:
-        pod, keychain = template.pod_of(workload), AnonymousKeychain()
-        given = await gather(pod, self._nodes.capacity, self._registry, keychain, LOOKUP_SECONDS)
+        pod, namespace = template.pod_of(workload), workload["metadata"]["namespace"]
+        keys = await self._keychains.of_template(namespace, pod, partial(all_known, pod, self._registry))
+        given = await gather(pod, self._nodes.capacity, self._registry, keys, LOOKUP_SECONDS)
         return decide(replace(given, written=template.written(workload)))
 
     async def _resolve(self, key: Key, workload: Mapping[str, Any]) -> float | Within | None:

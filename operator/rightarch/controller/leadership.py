@@ -14,15 +14,16 @@ from rightarch.controller.lists import Lists, WatchesBlind
 from rightarch.controller.prefetch import Prefetch
 from rightarch.controller.queue import Queue, Within
 from rightarch.controller.watching import Watching
-from rightarch.controller.workloads import UNSETTLED, Key, Workload, Workloads
+from rightarch.controller.workloads import UNSETTLED, Key, Wanted, Workload, Workloads
 from rightarch.facts import Facts
 from rightarch.following import follow
 from rightarch.gather import parse
+from rightarch.keychains import Keychains
 from rightarch.logs import fields
 from rightarch.metrics import ProcessMetrics
 from rightarch.platforms import ImagePlatforms
 from rightarch.reference import Reference
-from rightarch.registry import AnonymousKeychain, Registry
+from rightarch.registry import Registry
 from rightarch.snapshot import Nodes
 
 NODES_SECONDS: Final = 0.2
@@ -37,6 +38,7 @@ class Leadership:
     Args:
         cluster: whose workloads.
         registry: where images are looked up.
+        keychains: in whose name.
         facts: what is known of them already.
         instance: of the controller, for Events.
         namespace: our own.
@@ -48,6 +50,7 @@ class Leadership:
         self,
         cluster: Cluster,
         registry: Registry,
+        keychains: Keychains,
         facts: Facts,
         instance: str,
         namespace: str,
@@ -57,10 +60,11 @@ class Leadership:
         self._cluster, self._registry, self._facts = cluster, registry, facts
         self._list_interval, self._metrics = list_interval, metrics
         self._nodes, self._workloads, self._events = Nodes(), Workloads(), Events(cluster, instance)
-        self._prefetch = Prefetch(registry, self._wanted)
-        self._daemon_sets = DaemonSets(cluster, registry, self._nodes, self._events)
+        self._keychains = keychains
+        self._prefetch = Prefetch(registry, keychains, self._needed)
+        self._daemon_sets = DaemonSets(cluster, registry, keychains, self._nodes, self._events)
         self._census = Census(cluster, self._nodes, self._known, namespace)
-        self._queue: Queue[str | Key] = Queue(self._work)
+        self._queue: Queue[Wanted | Key] = Queue(self._work)
         self._watching = Watching(cluster, self._told)
         self._lists = Lists(cluster, self._workloads, self._take)
         self._expose(metrics)
@@ -74,9 +78,9 @@ class Leadership:
         await self._facts.wait()  # what the cluster knows is not asked for again
         await self._queue.run()
 
-    async def _work(self, key: str | Key) -> float | Within | None:
+    async def _work(self, key: Wanted | Key) -> float | Within | None:
         """Work on an image, or on a DaemonSet."""
-        if isinstance(key, str):
+        if isinstance(key, Wanted):
             return await self._prefetch.look_up(key)
         return await self._daemon_sets.settle(key)
 
@@ -90,11 +94,11 @@ class Leadership:
             self._workloads.remove(key)
             self._queue.forget(key)
         elif self._workloads.put(key, workload):
-            self._enqueue(image for image in workload.images if not self._prefetch.has(image))
+            self._enqueue(image for image in workload.wanted if not self._prefetch.has(image))
             if workload.standing in UNSETTLED:
                 self._queue.add_afresh(key)
 
-    def _enqueue(self, keys: Iterable[str | Key]) -> None:
+    def _enqueue(self, keys: Iterable[Wanted | Key]) -> None:
         for key in keys:
             self._queue.add(key)
 
@@ -102,7 +106,7 @@ class Leadership:
         while True:
             await self._pause()
             await self._tried(self._lists.take(), "could not list the workloads")
-            self._enqueue(self._prefetch.due({*self._workloads.images, *self._census.images}))
+            self._enqueue(self._prefetch.due({*self._workloads.wanted, *self._census.images}))
             self._enqueue(self._workloads.unsettled())
 
     async def _keep_counting(self) -> NoReturn:
@@ -126,14 +130,15 @@ class Leadership:
             self._metrics.watch_failed()
             log.warning(failure, extra=fields(error=str(error) or type(error).__name__))
 
-    def _wanted(self, image: str) -> bool:
-        return self._workloads.refers(image) or image in self._census.images
+    def _needed(self, wanted: Wanted) -> bool:
+        return self._workloads.wants(wanted) or wanted in self._census.images
 
-    def _known(self, image: str) -> ImagePlatforms | None:
-        reference = parse(image)
+    def _known(self, wanted: Wanted) -> ImagePlatforms | None:
+        reference = parse(wanted.image)
         if not isinstance(reference, Reference):
             return None
-        found = self._registry.known(reference, AnonymousKeychain(), record=False)
+        keys = self._keychains.of_names(wanted.puller.namespace, wanted.puller.secrets)
+        found = self._registry.known(reference, keys, record=False)
         return found if isinstance(found, ImagePlatforms) else None
 
     def _expose(self, metrics: ProcessMetrics) -> None:
@@ -143,7 +148,7 @@ class Leadership:
         counted_by(metrics, "rightarch_events_written", "Events written.", lambda: self._events.written)
 
 
-def _expose_work(metrics: ProcessMetrics, queue: Queue[str | Key], lists: Lists) -> None:
+def _expose_work(metrics: ProcessMetrics, queue: Queue[Wanted | Key], lists: Lists) -> None:
     metrics.gauge("rightarch_queue", "Keys of the controller's queue.", ("state",), queue.counts)
     metrics.counter(
         "rightarch_queue_attempts",
@@ -162,7 +167,7 @@ def _expose_state(metrics: ProcessMetrics, workloads: Workloads, prefetch: Prefe
         "rightarch_template_images",
         "Images of templates, by whether they were found.",
         ("found",),
-        lambda: prefetch.counts(workloads.images),
+        lambda: prefetch.counts(workloads.wanted),
     )
     meaning = "Pods without our label, but for those of kube-system and of our own namespace, which never get one."
     metrics.gauge("rightarch_unseen_pods", meaning, (), lambda: counted(census.unseen))

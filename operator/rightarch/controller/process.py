@@ -17,7 +17,9 @@ from rightarch.cluster import Cluster
 from rightarch.controller.certificates import Certificates, Target
 from rightarch.controller.election import Election
 from rightarch.controller.leadership import Leadership, first
+from rightarch.controller.rechecks import Rechecks
 from rightarch.facts import Facts
+from rightarch.keychains import Keychains
 from rightarch.logs import fields
 from rightarch.metrics import ProcessMetrics
 from rightarch.serving import Health, Server, listening
@@ -47,13 +49,19 @@ async def _serve(settings: ControllerSettings) -> None:
         async with lookups.connected(settings, metrics.watch_failed) as (cluster, registry):
             identity = f"{socket.gethostname()}_{secrets.token_hex(4)}"
             election = Election(cluster, settings.namespace, settings.lease_name, identity)
-            facts = Facts(cluster, registry, metrics.watch_failed)
+            keychains = Keychains.of(settings, cluster)
+            facts = Facts(cluster, registry, metrics.watch_failed, settings.facts_day)
             facts.expose(metrics)
             lookups.expose(registry, metrics)
             leadership = Leadership(
-                cluster, registry, facts, identity, settings.namespace, settings.list_interval, metrics
+                cluster, registry, keychains, facts, identity, settings.namespace, settings.list_interval, metrics
             )
-            candidate = _Candidate(election, facts.run, leadership.run, *_certificates(settings, cluster, metrics))
+            collector = facts.collector(settings.facts_retention)
+            rechecks = Rechecks(registry, keychains, facts, settings.recheck_interval)
+            duties = facts.run, leadership.run, collector.run, rechecks.run
+            collector.expose(metrics)
+            rechecks.expose(metrics)
+            candidate = _Candidate(election, *duties, *_certificates(settings, cluster, metrics))
             metrics.gauge("rightarch_leader", "Whether this replica leads.", (), lambda: {(): float(election.leading)})
             health = Server(Health(candidate.missing, metrics))
             log.info("listening", extra=fields(health_port=settings.health_port, identity=identity))

@@ -4,6 +4,7 @@ import sys
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from rightarch import pod as pods
@@ -71,22 +72,74 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
+class Puller:
+    """Who pulls images, as far as that decides on credentials.
+
+    Attributes:
+        namespace: of the pods.
+        account: their ServiceAccount, which gives them pull secrets if they name none; empty where that is past.
+        secrets: the pull secrets that they name.
+    """
+
+    namespace: str = ""
+    account: str = ""
+    secrets: tuple[str, ...] = ()
+
+    @classmethod
+    def of_pod(cls, pod: Pod) -> "Puller":
+        """Of a pod as it is stored."""
+        return _shared(cls(pod["metadata"]["namespace"], "", pods.pull_secrets(pod)))
+
+    @classmethod
+    def of_template(cls, namespace: str, template: Pod) -> "Puller":
+        """Of pods that will be made of a template."""
+        secrets = pods.pull_secrets(template)
+        return _shared(cls(namespace, "" if secrets else pods.service_account(template), secrets))
+
+
+@lru_cache(maxsize=4096)
+def _shared(puller: Puller) -> Puller:
+    """One object for all that are equal: thousands of workloads have few."""
+    return puller
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An image, and who pulls it: others may need credentials for it, or have none."""
+
+    image: str
+    puller: Puller = Puller()
+
+    def __str__(self) -> str:
+        return f"{self.image} for {self.puller.namespace}"
+
+
+@dataclass(frozen=True, slots=True)
 class Workload:
     """What is remembered of one workload.
 
     Attributes:
         images: of its template, each once.
         standing: how the template of a DaemonSet stands; None for the other kinds, whose pods are admitted one by one.
+        puller: who pulls them.
     """
 
     images: tuple[str, ...]
     standing: Standing | None = None
+    puller: Puller = Puller()
+
+    @property
+    def wanted(self) -> tuple[Wanted, ...]:
+        """The images, each with who pulls it."""
+        return tuple(Wanted(image, self.puller) for image in self.images)
 
     @classmethod
     def of(cls, kind: Kind, thing: Object) -> "Workload":
         """What there is to remember of an object."""
-        images = tuple(map(sys.intern, pods.image_names(kind.pod(thing))))
-        return cls(images, standing(thing) if kind is DAEMON_SET else None)
+        template = kind.pod(thing)
+        images = tuple(map(sys.intern, pods.image_names(template)))
+        puller = Puller.of_template(sys.intern(thing["metadata"]["namespace"]), template)
+        return cls(images, standing(thing) if kind is DAEMON_SET else None, puller)
 
 
 class Workloads:
@@ -94,7 +147,7 @@ class Workloads:
 
     def __init__(self) -> None:
         self._workloads: dict[Key, Workload] = {}
-        self._images: Counter[str] = Counter()
+        self._wanted: Counter[Wanted] = Counter()
 
     def __len__(self) -> int:
         return len(self._workloads)
@@ -112,13 +165,13 @@ class Workloads:
         return [key for key, workload in self._workloads.items() if workload.standing in UNSETTLED]
 
     @property
-    def images(self) -> Collection[str]:
-        """The images of all templates, each once."""
-        return self._images.keys()
+    def wanted(self) -> Collection[Wanted]:
+        """The images of all templates, each once for everybody who pulls it."""
+        return self._wanted.keys()
 
-    def refers(self, image: str) -> bool:
+    def wants(self, wanted: Wanted) -> bool:
         """Whether a template has an image."""
-        return image in self._images
+        return wanted in self._wanted
 
     def counts(self) -> dict[tuple[str, ...], float]:
         """The number of workloads of each kind, as a metric takes it."""
@@ -136,13 +189,13 @@ class Workloads:
             return False
         self.remove(key)
         self._workloads[key] = workload
-        self._images.update(workload.images)
+        self._wanted.update(workload.wanted)
         return True
 
     def remove(self, key: Key) -> None:
         """Forget a workload that is gone."""
         if workload := self._workloads.pop(key, None):
-            self._images.subtract(workload.images)
-            for image in workload.images:
-                if not self._images[image]:
-                    del self._images[image]
+            self._wanted.subtract(workload.wanted)
+            for wanted in workload.wanted:
+                if not self._wanted[wanted]:
+                    del self._wanted[wanted]

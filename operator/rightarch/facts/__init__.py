@@ -9,11 +9,13 @@ above::
     memory      what the cluster holds, as far as it was seen; teaches the registry client
     recorder    what is worth writing, and when: told by the registry client, asked by the writer
     writer      the requests, at a pace, with patience
+    collector   deletes what nobody needs; for one process of the cluster
     facts       all of them together: the public face
 """
 
 from rightarch.facts.calendar import DAY
+from rightarch.facts.fact import Fact
 from rightarch.facts.facts import Facts
 from rightarch.facts.memory import PATH
 
-__all__ = ["DAY", "PATH", "Facts"]
+__all__ = ["DAY", "PATH", "Fact", "Facts"]

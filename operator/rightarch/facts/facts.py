@@ -7,13 +7,14 @@ from typing import Final, NoReturn
 
 from rightarch.cluster import Cluster
 from rightarch.facts.calendar import DAY, Calendar
-from rightarch.facts.fact import read
+from rightarch.facts.collector import Collector
+from rightarch.facts.fact import Fact, read
 from rightarch.facts.memory import PATH, Memory
 from rightarch.facts.recorder import Recorder
 from rightarch.facts.writer import Writer
 from rightarch.following import View, follow
 from rightarch.metrics import ProcessMetrics
-from rightarch.registry import Registry
+from rightarch.registry import ANONYMOUS, Registry
 
 FLUSH_SECONDS: Final = 2.0
 """How long the end of a process waits for what is not written yet."""
@@ -62,6 +63,14 @@ class Facts:
         """Write what is left to write, within seconds, for a process that is about to end; ``run`` was cancelled."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._writer.flush(), FLUSH_SECONDS)
+
+    def collector(self, days: int) -> Collector:
+        """What deletes facts that nobody has used for some days; for one process of the cluster."""
+        return Collector(self._cluster, self._memory, self._calendar, days)
+
+    def narrow(self) -> list[Fact]:
+        """What was found with credentials and answers now."""
+        return [fact for fact in self._memory.facts() if fact.answers and fact.key[0] != ANONYMOUS]
 
     def expose(self, metrics: ProcessMetrics) -> None:
         """Show what is held, written and passed over."""

@@ -76,6 +76,10 @@ class Memory:
         """The fact about a reference in a scope, or None where the cluster holds none."""
         return self._held.get(key)
 
+    def facts(self) -> list[Fact]:
+        """All of them, as they are now."""
+        return [held.fact for held in self._held.values()]
+
     def replace(self, objects: list[Read]) -> None:
         """Take a complete list in place of all that was known."""
         gone = self._held.keys() - {each.key for each in objects if isinstance(each, Fact)}

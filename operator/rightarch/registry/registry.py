@@ -77,6 +77,11 @@ class Registry:
         """How much memory holds, by the words of which it is."""
         return {"contents": len(self._contents), "answers": len(self._answers), "failures": len(self._failures)}
 
+    def holds(self, reference: Reference, keys: Keys) -> bool:
+        """Whether memory holds the platforms of an image; that is no use of them."""
+        held = self._held(reference, keys)
+        return held is not None and isinstance(held[2].outcome, ImagePlatforms)
+
     def stale(self, reference: Reference, keys: Keys) -> bool:
         """Whether the platforms that memory holds are such that the registry failed to confirm when it was asked."""
         held = self._held(reference, keys)

@@ -2,16 +2,18 @@
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from time import monotonic
 from typing import Any, ClassVar, Final
 
 from rightarch.gather import gather
+from rightarch.keychains import Keychains
 from rightarch.logs import Seldom, fields
 from rightarch.metrics import FAILED, IGNORED, Metrics
 from rightarch.placement import Decision, Input, decide, skip
-from rightarch.registry import Keychain, Registry
+from rightarch.pod import Pod
+from rightarch.registry import Keys, Registry
 from rightarch.snapshot import Nodes
 from rightarch.webhook import review as reviews
 from rightarch.webhook.review import Review
@@ -30,10 +32,8 @@ class Admission(ABC):
     kind: ClassVar[str]
     """What is reviewed, as people call it."""
 
-    def __init__(
-        self, registry: Registry, nodes: Nodes, metrics: Metrics, keychain_of: Callable[[Review], Keychain]
-    ) -> None:
-        self._registry, self._nodes, self._metrics, self._keychain_of = registry, nodes, metrics, keychain_of
+    def __init__(self, registry: Registry, nodes: Nodes, metrics: Metrics, keychains: Keychains) -> None:
+        self._registry, self._nodes, self._metrics, self._keychains = registry, nodes, metrics, keychains
         self._tracebacks = Seldom(TRACEBACK_SECONDS)
 
     async def __call__(self, body: bytes, begun: float, budget: float) -> bytes:
@@ -67,6 +67,10 @@ class Admission(ABC):
     def _patch(self, decision: Decision, subject: Subject) -> Sequence[Mapping[str, Any]]:
         """What carries a decision out."""
 
+    async def _keys(self, review: Review, pod: Pod, deadline: float) -> Keys:  # noqa: ARG002 - others need it
+        """In whose name the images are looked up."""
+        return self._keychains.of_pod(review.namespace, pod)
+
     async def _answer(self, review: Review, deadline: float) -> tuple[str, bytes]:
         if review.subject is None:
             return IGNORED, reviews.allow(review.uid)
@@ -80,9 +84,9 @@ class Admission(ABC):
     async def _decide(self, review: Review, given: Input, deadline: float) -> Decision:
         if skip(given.pod):
             return decide(given)
-        seconds = max(0.0, deadline - monotonic())
-        keychain, record = self._keychain_of(review), not review.dry_run
-        found = await gather(given.pod, self._nodes.capacity, self._registry, keychain, seconds, record=record)
+        keys = await self._keys(review, given.pod, deadline)
+        seconds, record = max(0.0, deadline - monotonic()), not review.dry_run
+        found = await gather(given.pod, self._nodes.capacity, self._registry, keys, seconds, record=record)
         return decide(found if given.written is None else replace(found, written=given.written))
 
     def _failed(self, review: Review, error: Exception) -> bytes:

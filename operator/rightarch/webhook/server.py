@@ -13,9 +13,9 @@ from rightarch import lookups
 from rightarch.cluster import NODES, Cluster
 from rightarch.facts import Facts
 from rightarch.following import follow
+from rightarch.keychains import Keychains
 from rightarch.logs import fields
 from rightarch.metrics import Metrics
-from rightarch.registry import AnonymousKeychain
 from rightarch.serving import Health, Server, listening
 from rightarch.settings import WebhookSettings
 from rightarch.snapshot import Nodes
@@ -55,7 +55,7 @@ async def _serve(settings: WebhookSettings) -> None:
             served.expose(metrics)
             lookups.expose(registry, metrics)
             _expose(metrics, nodes)
-            means = registry, nodes, metrics, lambda _: AnonymousKeychain()
+            means = registry, nodes, metrics, Keychains.of(settings, cluster)
             handlers: dict[str, Handler] = {PODS: PodAdmission(*means), WORKLOADS: WorkloadAdmission(*means)}
             endpoint = Endpoint(handlers, settings.lookup_budget, metrics, lambda: readiness.draining)
             async with asyncio.TaskGroup() as group:
