@@ -26,6 +26,12 @@ ENVIRONMENT_PREFIX: Final = "RIGHTARCH_"
 _DNS_LABEL: Final = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 _DNS_SUBDOMAIN: Final = r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$"
 
+_MEANT: Final = {
+    _DNS_LABEL: "no such name: it has up to 63 lower-case letters, digits and '-', the ends no '-'",
+    _DNS_SUBDOMAIN: "no such name: it has up to 253 lower-case letters, digits, '-' and '.', the ends no '-' or '.'",
+}
+"""What people are told in place of a pattern."""
+
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["text", "json"]
 CertificateMode = Literal["self-managed", "external"]
@@ -59,7 +65,9 @@ class ProcessSettings(BaseModel):
         validate_default=True,
         description="the IP address to listen on; :: for IPv6",
     )
-    health_port: int = Field(default=8080, ge=1, le=65535, description="the port of health and metrics, HTTP")
+    health_port: int = Field(
+        default=8080, ge=1, le=65535, description="the port of /healthz, /readyz and /metrics, HTTP"
+    )
     kubeconfig: FilePath | None = Field(default=None, description="a kubeconfig; without it, the pod's own account")
     registry_ca_file: FilePath | None = Field(
         default=None, description="a file with further CAs to trust for registries, in PEM"
@@ -74,7 +82,15 @@ class ProcessSettings(BaseModel):
         default=False, description="whether registries on loopback may be asked, for demos and tests"
     )
     facts_day: float = Field(
-        default=86400.0, ge=1, description="seconds in which the last use of an image is written once, at most"
+        default=86400.0,
+        ge=1,
+        description="seconds in which the last use of an image is written once, at most; shorter for benchmarks",
+    )
+    log_level: LogLevel = Field(
+        default="info", description="the least severe records that are written: debug, info, warning or error"
+    )
+    log_format: LogFormat = Field(
+        default="text", description="how records are written: text, as key=value lines, or json, an object a line"
     )
     pull_secrets: Namespaces = Field(
         default=frozenset({EVERYWHERE}),
@@ -92,8 +108,6 @@ class ProcessSettings(BaseModel):
         description="cluster, where what Rightarch's own identity may read in a registry is known to all pods, as what "
         "a node's identity may; or namespace, where it is found for each namespace apart",
     )
-    log_level: LogLevel = Field(default="info", description="the least severe records that are written")
-    log_format: LogFormat = Field(default="text", description="key=value lines, or a JSON object a line")
 
     @model_validator(mode="after")
     def _providers_are_whole(self) -> Self:
@@ -118,17 +132,21 @@ class ProcessSettings(BaseModel):
 class WebhookSettings(ProcessSettings):
     """What ``rightarch webhook`` is told."""
 
-    cert_file: FilePath | None = Field(default=None, description="the file with the TLS certificate chain, in PEM")
-    key_file: FilePath | None = Field(default=None, description="the file with the certificate's private key, in PEM")
+    cert_file: FilePath | None = Field(
+        default=None, description="a file with the TLS certificate chain, in PEM; read again when it changes"
+    )
+    key_file: FilePath | None = Field(default=None, description="a file with the certificate's private key, in PEM")
     certificate_secret: str | None = Field(
-        default=None, pattern=_DNS_SUBDOMAIN, description="the name of a Secret with tls.crt and tls.key, in PEM"
+        default=None,
+        pattern=_DNS_SUBDOMAIN,
+        description="in place of both files, the name of a Secret with tls.crt and tls.key, which is watched",
     )
     namespace: str | None = Field(
         default=None, pattern=_DNS_LABEL, description="the namespace in which Rightarch is installed"
     )
     port: int = Field(default=8443, ge=1, le=65535, description="the port of the admission endpoint, HTTPS")
     lookup_budget: float = Field(
-        default=1.0, gt=0, le=3, description="seconds that an admission waits for images not known yet"
+        default=1.0, gt=0, le=3, description="seconds that an admission waits for images not known yet, at most 3"
     )
     drain_seconds: float = Field(
         default=5.0, ge=0, le=60, description="seconds between SIGTERM and the end of listening"
@@ -175,7 +193,8 @@ class ControllerSettings(ProcessSettings):
         default=300.0, ge=1, le=86400, description="seconds between two full lists of workloads and unseen pods"
     )
     certificates: CertificateMode = Field(
-        default="external", description="who keeps the webhook's certificate: this controller, or somebody else"
+        default="external",
+        description="who keeps the webhook's certificate: self-managed, this controller; external, somebody else",
     )
     certificate_secret: str | None = Field(
         default=None, pattern=_DNS_SUBDOMAIN, description="the name of the Secret that the webhook serves from"
@@ -184,14 +203,17 @@ class ControllerSettings(ProcessSettings):
         default=90 * 86400.0,
         ge=10,
         le=3650 * 86400,
-        description="seconds that a certificate is valid; it is replaced after two thirds of them",
+        description="seconds that a certificate is valid, 90 days unless given; it is replaced after two thirds",
     )
     webhook_configuration: str | None = Field(
-        default=None, pattern=_DNS_SUBDOMAIN, description="the name of the MutatingWebhookConfiguration"
+        default=None,
+        pattern=_DNS_SUBDOMAIN,
+        description="the name of the MutatingWebhookConfiguration whose webhooks must trust the certificate",
     )
     service_name: str | None = Field(default=None, pattern=_DNS_LABEL, description="the name of the webhook's Service")
     webhook_host: IPvAnyAddress | Annotated[str, Field(pattern=_DNS_SUBDOMAIN)] | None = Field(
-        default=None, description="the host of the webhook's URL, a DNS name or an IP address without a port"
+        default=None,
+        description="the host of the webhook's URL, if it has one: a DNS name or an IP address, without a port",
     )
 
     @model_validator(mode="after")
@@ -222,7 +244,9 @@ def _names(*names: str) -> str:
 
 
 def _problems(model: type[BaseModel], error: ValidationError) -> list[str]:
-    return [_problem(model, item) for item in error.errors()]
+    """One a setting: where it may be of several forms, what the last of them says."""
+    last = {item["loc"][:1] or (index,): item for index, item in enumerate(error.errors())}
+    return [_problem(model, item) for item in last.values()]
 
 
 def _problem(model: type[BaseModel], item: "ErrorDetails") -> str:
@@ -231,6 +255,8 @@ def _problem(model: type[BaseModel], item: "ErrorDetails") -> str:
         return message.removeprefix("Value error, ")
     name = str(item["loc"][0])
     field = model.model_fields.get(name)
+    if item["type"] == "string_pattern_mismatch":
+        message = _MEANT.get(item["ctx"]["pattern"], message)
     said = f"{message[:1].lower()}{message[1:]}"
     if item["type"] != "missing":
         said = f"{str(item['input'])!r}: {said}"

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from rightarch.settings import ControllerSettings, ProcessSettings, WebhookSettings, option, variable
+
 COMMANDS = Path(sys.executable).parent
 HEAVY = ("asyncio", "pydantic", "uvicorn", "aiohttp", "httpx", "kubernetes", "prometheus_client")
 
@@ -51,6 +53,58 @@ def test_a_missing_option_is_wrong_usage() -> None:
     assert done.returncode == 2
     assert "--cert-file" in done.stderr
     assert "RIGHTARCH_CERT_FILE" in done.stderr
+
+
+@pytest.mark.parametrize(("command", "model"), [("webhook", WebhookSettings), ("controller", ControllerSettings)])
+def test_every_setting_is_an_option(command: str, model: type[ProcessSettings]) -> None:
+    """With its variable, its default and its description, as the settings have them."""
+    shown = run(command, "--help", COLUMNS="300").stdout
+    for name, field in model.model_fields.items():
+        [line] = [line for line in shown.splitlines() if line.startswith(f"│ {option(name)} ")]
+        assert field.description
+        assert f"{field.description[1:]}." in line
+        assert f"[env var: {variable(name)}]" in line
+        if isinstance(field.default, int | str) and field.default is not False:
+            assert f"[default: ({field.default})]" in line
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--port=x"], "--port (RIGHTARCH_PORT): 'x': input should be a valid integer"),
+        (["--namespace=A_b"], "--namespace (RIGHTARCH_NAMESPACE): 'A_b': no such name: it has up to 63 lower-case"),
+        (["--certificate-secret=A/b"], "--certificate-secret (RIGHTARCH_CERTIFICATE_SECRET): 'A/b': no such name"),
+        (["--log-level=loud"], "--log-level (RIGHTARCH_LOG_LEVEL): 'loud': input should be 'debug', 'info'"),
+    ],
+)
+def test_a_wrong_value_is_said_in_a_line(given: list[str], said: str) -> None:
+    """The same for all: no box, no pattern."""
+    done = run("webhook", *given)
+    assert (done.returncode, done.stdout) == (2, "")
+    [line] = done.stderr.splitlines()
+    assert line.startswith(f"rightarch: {said}")
+    assert "^[" not in line
+
+
+def test_a_host_of_two_forms_is_one_problem() -> None:
+    """A name or an address: what is neither is told of once."""
+    done = run("controller", "--namespace=a", "--webhook-host=a b")
+    [line] = done.stderr.splitlines()
+    assert line.startswith("rightarch: --webhook-host (RIGHTARCH_WEBHOOK_HOST): 'a b': no such name")
+
+
+def test_a_flag_may_come_from_the_environment(tmp_path: Path) -> None:
+    """As may all else; what is given as an option goes before."""
+    (tmp_path / "config").write_text("a: [b")
+    done = run(
+        "controller",
+        f"--kubeconfig={tmp_path}/config",
+        RIGHTARCH_ALLOW_LOOPBACK_REGISTRIES="true",
+        RIGHTARCH_NAMESPACE="a",
+        RIGHTARCH_HEALTH_PORT="18098",
+        RIGHTARCH_KUBECONFIG="/none",
+    )
+    assert "is not YAML" in done.stderr
 
 
 def test_wrong_settings_are_said_without_a_traceback(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from rightarch.cli import completion, controller, image, webhook
+from rightarch.cli import completion, image
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -24,6 +24,10 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command that the arguments name, and exit with its status."""
+    from rightarch.cli.processes import register  # noqa: PLC0415 - with the settings, which import pydantic
+
+    register(app)
+    app.command(epilog=completion.EPILOG)(completion.completion)
     kubectl_plugin = Path(sys.argv[0]).name == "kubectl-rightarch"
     app(prog_name="kubectl rightarch" if kubectl_plugin else "rightarch")
 
@@ -44,7 +48,4 @@ def rightarch(
     """Pods land only on nodes whose architecture all of their images support."""
 
 
-app.command(epilog=webhook.EPILOG)(webhook.webhook)
-app.command(epilog=controller.EPILOG)(controller.controller)
-app.command(epilog=completion.EPILOG)(completion.completion)
 app.add_typer(image.app, name="image")
