@@ -20,6 +20,7 @@ from tests.controlplane import free_port
 
 CAPACITY = Capacity(frozenset({("linux", "amd64")}))
 ANYBODY = AnonymousKeychain()
+BUDGET = 1.0
 
 
 @pytest.fixture
@@ -51,8 +52,8 @@ async def test_an_image_that_is_not_known_in_time_is_a_failure(registry: Registr
     """All are waited for together: two hanging images take one budget, not two, and the look-ups go on."""
     names = f"{hanging}/a:1", f"{hanging}/b:1"
     begun = time.monotonic()
-    given = await gather(pod(*names), CAPACITY, registry, ANYBODY, 0.3)
-    assert 0.3 <= time.monotonic() - begun < 0.55
+    given = await gather(pod(*names), CAPACITY, registry, ANYBODY, BUDGET)
+    assert BUDGET <= time.monotonic() - begun < 2 * BUDGET
     assert reasons(given) == dict.fromkeys(names, Reason.TIMED_OUT)
     assert registry.stats.in_flight == 2
     assert given.capacity is CAPACITY
@@ -62,7 +63,7 @@ async def test_without_time_nothing_is_waited_for(registry: Registry, hanging: s
     """The API server's deadline may leave none; the look-up is begun nevertheless, for the next pod."""
     begun = time.monotonic()
     given = await gather(pod(f"{hanging}/a:1"), CAPACITY, registry, ANYBODY, 0.0)
-    assert time.monotonic() - begun < 0.1
+    assert time.monotonic() - begun < BUDGET
     assert reasons(given) == {f"{hanging}/a:1": Reason.TIMED_OUT}
     assert registry.stats.in_flight == 1
 
