@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -172,6 +173,53 @@ def test_whatever_ends_it_nothing_is_left(folder: Path, step: str, number: signa
         said, _ = process.communicate(timeout=SECONDS)
     assert process.returncode == status, said
     wait_for(lambda: left_of(folder.parent) == [])
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.25, 0.4, 0.6])
+def test_ctrl_c_at_once_shows_no_trace(folder: Path, seconds: float) -> None:
+    """Whether it was ready for it or not."""
+    with demo(folder) as process:
+        time.sleep(seconds)
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=SECONDS)
+    assert process.returncode in {130, -signal.SIGINT}
+    assert "Traceback" not in said
+    wait_for(lambda: left_of(folder.parent) == [])
+
+
+def test_ctrl_c_again_and_again_changes_nothing(folder: Path) -> None:
+    """What is being cleaned up is cleaned up."""
+    with demo(folder) as process:
+        until(process, "Starting etcd")
+        for _ in range(5):
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.04)
+        said, _ = process.communicate(timeout=SECONDS)
+    last = "Interrupted. Whatever the demo had started was ended and removed."
+    assert (process.returncode, said.splitlines()[-1]) == (130, last)
+    assert left_of(folder.parent) == []
+
+
+def test_a_file_in_its_place_is_named(folder: Path) -> None:
+    """With what to do; the file stays."""
+    folder.write_text("mine")
+    said = f"{folder} is no folder, and can't become one: a file is there. Name another with --folder.\n"
+    assert run(folder) == (1, said)
+    assert folder.read_text() == "mine"
+    folder.unlink()
+
+
+def test_a_cache_that_can_not_be_used_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the variable that names it."""
+    file = folder.parent / "file"
+    file.touch()
+    monkeypatch.setenv("RIGHTARCH_CACHE", str(file))
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    status, said = run(folder)
+    assert status == 1
+    last = f"What is built can't be kept in {file}: Not a directory. Name another folder by RIGHTARCH_CACHE."
+    assert said.splitlines()[-1] == last
+    file.unlink()
 
 
 def test_a_second_demo_is_refused_while_one_runs(folder: Path) -> None:

@@ -8,7 +8,7 @@ import os
 import platform
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from .guardian import guardian, remove_folder
 from .report import say
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from .components import Component
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+class CacheUnusable(OSError):
+    """The folder can't be had; the message says which, and how to name another."""
 
 
 def cache_folder() -> Path:
@@ -41,14 +45,22 @@ def lock(path: Path, purpose: str) -> Iterator[None]:
 
     The kernel releases it when the process ends, however it ends.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab") as file:
+    with _opened(path) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             say(f"Waiting for another run that is {purpose}")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("ab")
+    except OSError as error:
+        what = f"What is built can't be kept in {cache_folder()}: {error.strerror}"
+        raise CacheUnusable(f"{what}. Name another folder by RIGHTARCH_CACHE.") from error
 
 
 @contextlib.contextmanager
