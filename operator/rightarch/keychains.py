@@ -69,11 +69,22 @@ class Keychains:
         return self.of_names(namespace, pods.pull_secrets(pod))
 
     async def of_template(self, namespace: str, template: Pod, known: Known) -> Keys:
-        """Those that pods of a template will have; its ServiceAccount is read only where that makes a difference."""
-        return await self.of_account(namespace, pods.service_account(template), pods.pull_secrets(template), known)
+        """Those that pods of a template will have, as far as that can be told now.
+
+        Its ServiceAccount is read only where that makes a difference.
+        """
+        names = pods.pull_secrets(template)
+        try:
+            return await self.of_account(namespace, pods.service_account(template), names, known)
+        except UnresolvedImage:
+            return self.of_names(namespace, names)
 
     async def of_account(self, namespace: str, account: str, names: Sequence[str], known: Known) -> Keys:
-        """Those of pods that name these pull secrets; if they name none they get those of their ServiceAccount."""
+        """Those of pods that name these pull secrets; if they name none they get those of their ServiceAccount.
+
+        Raises:
+            UnresolvedImage: the ServiceAccount can't be read now.
+        """
         keys = self.of_names(namespace, names)
         if names or not self._readable(namespace) or not _NAME.fullmatch(account) or known(keys):
             return keys
@@ -141,9 +152,15 @@ class _Reader:
         return found
 
     async def names(self, namespace: str, account: str) -> tuple[str, ...]:
-        """The pull secrets that a ServiceAccount gives to pods; none where that can't be told."""
+        """The pull secrets that a ServiceAccount gives to pods; none where it is not there, or not to be read.
+
+        Raises:
+            UnresolvedImage: it can't be read now.
+        """
         path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}"
-        found: tuple[str, ...] = await self._once(path, partial(self._names, path))
+        found: tuple[str, ...] | ImageError = await self._once(path, partial(self._names, path))
+        if isinstance(found, ImageError):
+            raise UnresolvedImage(found.reason, str(found))
         return found
 
     async def _once(self, path: str, read: Callable[[], Any]) -> Any:  # noqa: ANN401 - what the path is read as
@@ -165,12 +182,12 @@ class _Reader:
             log.debug("could not read a pull secret", extra=fields(path=path, error=_text(error)))
             return UnresolvedImage(Reason.UNRESOLVED, "a pull secret of the pod can't be read now; it is tried again")
 
-    async def _names(self, path: str) -> tuple[str, ...]:
+    async def _names(self, path: str) -> tuple[str, ...] | ImageError:
         try:
             account = await self._read(path)
         except Exception as error:  # noqa: BLE001 - likewise
             log.debug("could not read a ServiceAccount", extra=fields(path=path, error=_text(error)))
-            return ()
+            return UnresolvedImage(Reason.UNRESOLVED, "the pods' ServiceAccount can't be read now; it is tried again")
         return () if account is None else pods.pull_secrets({"spec": account})
 
     async def _read(self, path: str) -> Mapping[str, Any] | None:

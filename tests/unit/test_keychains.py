@@ -176,12 +176,17 @@ async def test_a_templates_account_is_read_where_it_makes_a_difference() -> None
 
 @pytest.mark.parametrize("error", [ClusterError(403, "no"), ClusterError(500, "etcd"), OSError("gone"), None])
 async def test_an_account_that_can_not_be_read_gives_no_secrets(error: Exception | None) -> None:
-    """The look-up goes on without; the controller tries again."""
+    """An admission goes on without. Whoever has the time is told where it can't be read now, and tries again."""
     objects = Objects()
     if error:
         objects.objects["/api/v1/namespaces/team/serviceaccounts/default"] = error
     assert scopes(await keychains(objects).of_template("team", pod(), lambda _: False)) == [ANONYMOUS]
     assert objects.read_ == ["default"]
+    if error is None or (isinstance(error, ClusterError) and error.status == 403):
+        assert scopes(await keychains(objects).of_account("team", "default", (), lambda _: False)) == [ANONYMOUS]
+    else:
+        with pytest.raises(UnresolvedImage, match="the pods' ServiceAccount can't be read now"):
+            await keychains(objects).of_account("team", "default", (), lambda _: False)
 
 
 async def _credentials(found: Keychains) -> list[str]:

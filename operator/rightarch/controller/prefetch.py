@@ -57,8 +57,8 @@ class Prefetch:
         if not isinstance(reference, Reference) or not self._needed(wanted):
             return None
         puller, known = wanted.puller, partial(self._registry.holds, reference)
-        keys = await self._keychains.of_account(puller.namespace, puller.account, puller.secrets, known)
         try:
+            keys = await self._keychains.of_account(puller.namespace, puller.account, puller.secrets, known)
             await self._registry.platforms(reference, keys)
         except ImageError as error:
             return soon(error.retry_after) if error.transient else None
