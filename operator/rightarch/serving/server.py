@@ -67,7 +67,7 @@ class Server(uvicorn.Server):
         if context:
             seconds = {"ssl_handshake_timeout": HANDSHAKE_SECONDS, "ssl_shutdown_timeout": GOODBYE_SECONDS}
             self._tls = {"ssl": context, **seconds}
-        self._handshakes: dict[asyncio.Task[None], None] = {}  # in the order in which they began
+        self._handshakes: dict[asyncio.Task[None], socket.socket] = {}  # in the order in which they began
         self._looked = monotonic()
 
     @contextmanager
@@ -120,10 +120,12 @@ class Server(uvicorn.Server):
 
     def _begin(self, accepted: socket.socket) -> None:
         if len(self._handshakes) >= MAX_HANDSHAKES:
-            next(iter(self._handshakes)).cancel()
+            oldest = next(iter(self._handshakes))
+            self._handshakes.pop(oldest).close()  # as well: a task that did not begin closes nothing
+            oldest.cancel()
         task = asyncio.get_running_loop().create_task(self._connect(accepted))
-        self._handshakes[task] = None
-        task.add_done_callback(self._handshakes.pop)
+        self._handshakes[task] = accepted
+        task.add_done_callback(lambda done: self._handshakes.pop(done, None))
 
     async def _connect(self, accepted: socket.socket) -> None:
         connected = asyncio.get_running_loop().connect_accepted_socket(self._connection, accepted, **self._tls)
