@@ -21,6 +21,7 @@ from rightarch.pod import Pod
 from rightarch.reasons import Reason
 from rightarch.reference import Reference
 from rightarch.registry import CLUSTER, AnonymousKeychain, Chain, Credential, Keychain, Keys, Scoped, pull_scope
+from rightarch.registry.cloud import CloudKeychain
 from rightarch.registry.dockerconfig import Entry, Malformed, matching, parse_secret
 from rightarch.registry.plugins import Plugins
 from rightarch.registry.providers import check_programs, load
@@ -59,10 +60,16 @@ class Keychains:
         """Those that a process is told of.
 
         Raises:
-            SettingsError: the configuration of credential providers can't be used.
+            SettingsError: the configuration of credential providers, or the file of authorities, can't be used.
         """
         shared = settings.identity_scope == "cluster"
         return cls(cluster, settings.pull_secrets, list(_identity(settings)), shared=shared)
+
+    async def aclose(self) -> None:
+        """End the exchanges with clouds that are running, and close their connections."""
+        for each in self._identity:
+            if isinstance(each, CloudKeychain):
+                await each.aclose()
 
     def of_pod(self, namespace: str, pod: Pod) -> Keys:
         """Those of a pod as the API server asks about it: it has its ServiceAccount's pull secrets by then."""
@@ -208,6 +215,8 @@ def _identity(settings: ProcessSettings) -> Iterator[Keychain]:
         providers = load(configuration)
         check_programs(providers, programs)
         yield Plugins(providers, programs)
+    if settings.cloud_credentials:
+        yield CloudKeychain.of(settings.cloud_credentials, settings.registry_ca_file)
 
 
 def _usable(names: Sequence[str]) -> tuple[str, ...]:

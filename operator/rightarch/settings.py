@@ -54,6 +54,15 @@ Namespaces = Annotated[
     frozenset[Annotated[str, Field(pattern=rf"{_DNS_LABEL}|^\*$")]], BeforeValidator(_named_namespaces)
 ]
 
+Cloud = Literal["ecr", "gar", "acr"]
+
+
+def _clouds(value: object) -> object:
+    """The clouds of a list that is separated by commas; ``none`` stands alone, for none of them."""
+    if not isinstance(value, str):
+        return value
+    return () if value.strip() == "none" else tuple(name.strip() for name in value.split(","))
+
 
 class ProcessSettings(BaseModel):
     """What every process is told; each field is an option and an environment variable of its own."""
@@ -80,6 +89,11 @@ class ProcessSettings(BaseModel):
     )
     allow_loopback_registries: bool = Field(
         default=False, description="whether registries on loopback may be asked, for demos and tests"
+    )
+    cloud_credentials: Annotated[frozenset[Cloud], BeforeValidator(_clouds)] = Field(
+        default=frozenset({"ecr", "gar", "acr"}),
+        description="the clouds whose registries are asked with this process's identity there, separated by commas:"
+        " ecr, gar, acr; or none",
     )
     facts_day: float = Field(
         default=86400.0,

@@ -202,6 +202,14 @@ def test_further_authorities_are_mounted_and_named(helm: Helm) -> None:
         assert "volumeMounts" not in container
 
 
+def test_clouds_are_named_to_both_processes(helm: Helm) -> None:
+    """An empty list is none of them."""
+    for clouds, expected in [(["ecr", "acr"], "ecr,acr"), ([], "none"), (["ecr", "gar", "acr"], "ecr,gar,acr")]:
+        for container in containers(helm, cloudCredentials=clouds).values():
+            assert options(container)["--cloud-credentials"] == expected
+    assert {options(each)["--cloud-credentials"] for each in containers(helm).values()} == {"ecr,gar,acr"}
+
+
 def test_registries_are_configured_by_values(helm: Helm, tmp_path: Path) -> None:
     """What is mounted is what the processes read: by the same names, with the content that was given."""
     mirror = {"url": "https://mirror.test", "capabilities": ["pull"], "sendCredentials": True}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from base64 import b64encode
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -14,6 +15,7 @@ from rightarch.errors import UnresolvedImage
 from rightarch.keychains import Keychains
 from rightarch.reference import Reference
 from rightarch.registry import ANONYMOUS, CLUSTER, Credential, InMemoryKeychain, Keys, links
+from rightarch.settings import ControllerSettings
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -93,6 +95,16 @@ def test_a_pods_own_secrets_come_first_and_nobody_last(
 ) -> None:
     """Between them Rightarch's own identity, for all or for each namespace; names of no Secret are passed over."""
     assert scopes(keychains(identity=identity, shared=shared).of_pod("team", pod(*names))) == expected
+
+
+async def test_clouds_that_are_on_are_rightarchs_own_identity() -> None:
+    """All of them, unless the settings say otherwise. Without one of their images nobody is asked."""
+    for given, expected in [({}, [CLUSTER, ANONYMOUS]), ({"cloud_credentials": "none"}, [ANONYMOUS])]:
+        settings = ControllerSettings.load({"namespace": "rightarch", **given})
+        async with aclosing(Keychains.of(settings, cast("Cluster", Objects()))) as made:
+            found = links(made.of_pod("team", pod()))
+            assert [link.scope for link in found] == expected
+            assert [await link.credentials(IMAGE) for link in found] == [()] * len(found)
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,16 @@ def test_text_from_the_environment_is_read(least: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "clouds"),
+    [("none", set()), ("ecr", {"ecr"}), ("gar, acr", {"gar", "acr"}), (None, {"ecr", "gar", "acr"})],
+)
+def test_clouds_are_all_on_unless_they_are_named(least: dict[str, object], text: str | None, clouds: set[str]) -> None:
+    """Those that are on are asked only for images of theirs."""
+    given = {} if text is None else {"cloud_credentials": text}
+    assert WebhookSettings.load({**least, **given}).cloud_credentials == clouds
+
+
+@pytest.mark.parametrize(
     ("wrong", "said"),
     [
         ({"port": 0}, "--port (RIGHTARCH_PORT): '0': input should be greater than or equal to 1"),
@@ -42,6 +52,9 @@ def test_text_from_the_environment_is_read(least: dict[str, object]) -> None:
         ({"address": "here"}, "--address (RIGHTARCH_ADDRESS): 'here'"),
         ({"kubeconfig": "/does/not/exist"}, "--kubeconfig (RIGHTARCH_KUBECONFIG): '/does/not/exist'"),
         ({"log_level": "loud"}, "--log-level (RIGHTARCH_LOG_LEVEL): 'loud'"),
+        ({"cloud_credentials": "ecr,aws"}, "--cloud-credentials (RIGHTARCH_CLOUD_CREDENTIALS): 'aws': input should be"),
+        ({"cloud_credentials": "ecr,none"}, "--cloud-credentials (RIGHTARCH_CLOUD_CREDENTIALS): 'none': input should"),
+        ({"cloud_credentials": ""}, "--cloud-credentials (RIGHTARCH_CLOUD_CREDENTIALS): '': input should be"),
         ({"port": 8080}, "--port and --health-port are both 8080; give each its own"),
         ({"prot": 8443}, "--prot (RIGHTARCH_PROT)"),
     ],

@@ -69,6 +69,7 @@ spec:
             {{- end }}
             - --log-level={{ .root.Values.logLevel }}
             - --log-format={{ .root.Values.logFormat }}
+            - --cloud-credentials={{ join "," .root.Values.cloudCredentials | default "none" }}
             {{- if .root.Values.registries.caConfigMap }}
             - --registry-ca-file=/etc/rightarch/registries/ca.crt
             {{- end }}

@@ -6,6 +6,7 @@ import secrets
 import signal
 import socket
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import aclosing
 from datetime import timedelta
 from typing import Any
 
@@ -46,10 +47,12 @@ def run(settings: ControllerSettings) -> None:
 async def _serve(settings: ControllerSettings) -> None:
     with listening(settings.address, settings.health_port) as port:
         metrics = ProcessMetrics()
-        async with lookups.connected(settings, metrics.watch_failed) as (cluster, registry):
+        async with (
+            lookups.connected(settings, metrics.watch_failed) as (cluster, registry),
+            aclosing(Keychains.of(settings, cluster)) as keychains,
+        ):
             identity = f"{socket.gethostname()}_{secrets.token_hex(4)}"
             election = Election(cluster, settings.namespace, settings.lease_name, identity)
-            keychains = Keychains.of(settings, cluster)
             facts = Facts(cluster, registry, metrics.watch_failed, settings.facts_day)
             facts.expose(metrics)
             lookups.expose(registry, metrics)

@@ -5,6 +5,7 @@ import gc
 import logging
 import signal
 import socket
+from contextlib import aclosing
 from typing import Final
 
 import uvloop
@@ -48,14 +49,17 @@ async def _serve(settings: WebhookSettings) -> None:
         files.load(served)
     with listening(address, settings.port) as reviews, listening(address, settings.health_port) as health:
         nodes, metrics = Nodes(), Metrics()
-        async with lookups.connected(settings, metrics.watch_failed) as (cluster, registry):
+        async with (
+            lookups.connected(settings, metrics.watch_failed) as (cluster, registry),
+            aclosing(Keychains.of(settings, cluster)) as keychains,
+        ):
             facts = Facts(cluster, registry, metrics.watch_failed, settings.facts_day)
             readiness = Readiness(nodes, served.loaded.is_set, lambda: facts.listed)
             facts.expose(metrics)
             served.expose(metrics)
             lookups.expose(registry, metrics)
             _expose(metrics, nodes)
-            means = registry, nodes, metrics, Keychains.of(settings, cluster)
+            means = registry, nodes, metrics, keychains
             handlers: dict[str, Handler] = {PODS: PodAdmission(*means), WORKLOADS: WorkloadAdmission(*means)}
             endpoint = Endpoint(handlers, settings.lookup_budget, metrics, lambda: readiness.draining)
             async with asyncio.TaskGroup() as group:
