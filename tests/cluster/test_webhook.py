@@ -346,8 +346,8 @@ def test_the_webhook_outlives_the_api_server_and_sees_its_nodes_again(world: Wor
     time.sleep(1)
     assert "patch" in ask(world, pod(world.image("multi-arch"))).json()["response"]
     world.plane.restart("kube-apiserver")
-    world.plane.apply(fake_node("webhook-late", "ppc64le"))
-    late = 'rightarch_nodes{architecture="ppc64le",os="linux"}'
+    world.plane.apply(fake_node("webhook-late", "loong64"))
+    late = 'rightarch_nodes{architecture="loong64",os="linux"}'
     wait_for(lambda: world.webhook.metrics().get(late), seconds=60)
     world.plane.kubectl("delete", "node", "webhook-late")
     wait_for(lambda: late not in world.webhook.metrics(), seconds=60)
