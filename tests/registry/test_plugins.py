@@ -6,10 +6,13 @@ import asyncio
 import json
 import os
 import stat
+import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import uvloop
 
 from rightarch.errors import SettingsError, UnresolvedImage
 from rightarch.reference import Reference
@@ -22,8 +25,6 @@ from tests.images import single
 from .conftest import ALICE_PASSWORD, Clock
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from rightarch.registry import Registry
     from tests.images import RegistryServer
 
@@ -189,6 +190,36 @@ async def test_a_plugin_that_fails_is_to_be_asked_again(
     assert SECRET not in str([vars(record) for record in caplog.records])
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="counts what Linux shows of a process")
+def test_plugins_run_in_the_loop_of_the_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which is not the tests' own: answers, failures and programs that are ended leave no process and no pipe."""
+    scripts = {**FAILURES, "an answer": answer({"*.example": ALICE}), "a child": "sleep 60 & exit 1"}
+
+    async def ask() -> dict[str, bool]:
+        found = {}
+        for name, script in scripts.items():
+            folder = tmp_path / name
+            folder.mkdir(exist_ok=True)
+            if script:
+                program(folder, script)
+            try:
+                found[name] = bool(await plugins(folder).credentials(IMAGE))
+            except UnresolvedImage:
+                found[name] = False
+        return found
+
+    async def twice() -> tuple[dict[str, bool], int]:
+        await ask()
+        before = descriptors()
+        return await ask(), descriptors() - before
+
+    monkeypatch.setattr(under_test, "PLUGIN_SECONDS", 0.5)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        found, left = runner.run(twice())
+    assert [name for name, answered in found.items() if answered] == ["an answer"]
+    assert left <= 0
+
+
 async def test_one_that_fails_takes_nothing_from_another(tmp_path: Path) -> None:
     """What the other gives is tried."""
     program(tmp_path, "exit 1")
@@ -276,6 +307,11 @@ def test_what_is_not_there_is_told(tmp_path: Path) -> None:
         load(tmp_path)
     with pytest.raises(SettingsError, match="there is no program provider in"):
         check_programs([Provider.model_validate(PROVIDER)], tmp_path)
+
+
+def descriptors() -> int:
+    """How many files and pipes this process has open."""
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
 async def _credentials(keychain: Plugins) -> list[str]:

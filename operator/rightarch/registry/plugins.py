@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -173,6 +173,42 @@ def _keys(reference: Reference) -> Mapping[str, str]:
     return {"Image": reference.name, "Registry": reference.domain, "Global": "*"}
 
 
+class _Conversation(asyncio.SubprocessProtocol):
+    """What a process says.
+
+    Attributes:
+        output: so far.
+        ended: done when the process has ended and nobody can say more; or fails, when it has said too much.
+        exited: set when the process has ended.
+    """
+
+    def __init__(self) -> None:
+        self.output = bytearray()
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.exited = asyncio.Event()
+        self._said_all = False
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:  # noqa: ARG002 - there is one pipe to read
+        """Take what it says."""
+        self.output += data
+        if len(self.output) > MAX_OUTPUT and not self.ended.done():
+            self.ended.set_exception(PluginError(f"it said more than {MAX_OUTPUT} bytes"))
+
+    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:  # noqa: ARG002 - an end is an end
+        """Note the end of a pipe: it need not read all that it is told."""
+        self._said_all = self._said_all or fd == 1
+        self._look()
+
+    def process_exited(self) -> None:
+        """Note the end of the process."""
+        self.exited.set()
+        self._look()
+
+    def _look(self) -> None:
+        if self._said_all and self.exited.is_set() and not self.ended.done():
+            self.ended.set_result(None)
+
+
 async def _run(program: Path, provider: Provider, reference: Reference) -> bytes:
     """The output of a plugin that is asked for an image, by its name without tag and digest.
 
@@ -182,7 +218,8 @@ async def _run(program: Path, provider: Provider, reference: Reference) -> bytes
     request = {"apiVersion": API_VERSION, "kind": "CredentialProviderRequest", "image": reference.name}
     try:
         async with asyncio.timeout(PLUGIN_SECONDS):
-            process = await asyncio.create_subprocess_exec(
+            transport, conversation = await asyncio.get_running_loop().subprocess_exec(
+                _Conversation,
                 program,
                 *provider.args,
                 stdin=asyncio.subprocess.PIPE,
@@ -192,42 +229,31 @@ async def _run(program: Path, provider: Provider, reference: Reference) -> bytes
                 start_new_session=True,  # so that its children end with it
             )
             try:
-                return await _talk(process, orjson.dumps(request))
+                return await _talk(transport, conversation, orjson.dumps(request))
             finally:
-                await _end(process)
+                await _end(transport, conversation)
     except TimeoutError:
         raise PluginError(f"it did not answer within {PLUGIN_SECONDS:g} s") from None
     except OSError as error:
         raise PluginError(f"it can't be run: {error.strerror}") from None
 
 
-async def _talk(process: asyncio.subprocess.Process, request: bytes) -> bytes:
-    assert process.stdin is not None, "it was asked for"
-    assert process.stdout is not None, "likewise"
-    with suppress(ConnectionError):  # it need not read
-        process.stdin.write(request)
-        await process.stdin.drain()
-    process.stdin.close()
-    output = await _read(process.stdout)
-    if status := await process.wait():
+async def _talk(transport: asyncio.SubprocessTransport, conversation: _Conversation, request: bytes) -> bytes:
+    stdin = cast("asyncio.WriteTransport", transport.get_pipe_transport(0))
+    stdin.write(request)
+    stdin.close()
+    await conversation.ended
+    if status := transport.get_returncode():
         raise PluginError(f"it ended with status {status}")
-    return output
+    return bytes(conversation.output)
 
 
-async def _read(stream: asyncio.StreamReader) -> bytes:
-    output = bytearray()
-    while chunk := await stream.read(64 * 1024):
-        output += chunk
-        if len(output) > MAX_OUTPUT:
-            raise PluginError(f"it said more than {MAX_OUTPUT} bytes")
-    return bytes(output)
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """End the process and its children, whatever became of it."""
+async def _end(transport: asyncio.SubprocessTransport, conversation: _Conversation) -> None:
+    """End the process and its children, whatever became of it, and close its pipes, whoever holds on to them."""
     with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    await process.wait()
+        os.killpg(transport.get_pid(), signal.SIGKILL)
+    await conversation.exited.wait()  # first: closing a transport takes the status of a process from who waits for it
+    transport.close()
 
 
 def _parse(output: bytes) -> _Response:
