@@ -96,6 +96,8 @@ def _locked(path: Path) -> Iterator[None]:
             descriptor = _lock(path)
         yield
     finally:
+        with contextlib.suppress(OSError):
+            path.rmdir()  # made by us, and interrupted before anything was in it
         os.close(descriptor)
 
 
