@@ -1,8 +1,9 @@
-"""Templates: the placement of a DaemonSet's pods, decided on its template and written there.
+"""Templates: the placement of a workload's pods, decided on its template and written there.
 
 Each pod of a DaemonSet is pinned to its node: an architecture constraint on the pod could only strand it, and on the
-template it keeps the DaemonSet controller from making that pod. The label and annotation of pods are not put into the
-template; what was decided stands on the workload's own metadata. Pure.
+template it keeps the DaemonSet controller from making that pod. Of other kinds the pods are decided one by one; their
+templates are written where a policy says so, for whoever reads them. The label and annotation of pods are not put into
+the template; what was decided stands on the workload's own metadata. Pure.
 """
 
 from collections.abc import Mapping
@@ -21,9 +22,8 @@ KEY: Final = "rightarch.dev/template"
 """The annotation of a workload whose template was decided on: the Reason, the images, what was written."""
 
 Workload = Mapping[str, Any]
-"""A raw object with a pod template in ``spec.template``."""
+"""A raw object with a pod template: in ``spec.template``, or, as a CronJob, in ``spec.jobTemplate.spec.template``."""
 
-_PATH: Final = "/spec/template"
 _DECIDED: Final = frozenset(
     {
         Reason.CONSTRAINED,
@@ -56,7 +56,7 @@ class Standing(StrEnum):
 
 def pod_of(workload: Workload) -> Pod:
     """The template, which reads like a pod."""
-    template: Pod = (workload.get("spec") or {}).get("template") or {}
+    template: Pod = _holder(workload).get("template") or {}
     return template
 
 
@@ -107,8 +107,27 @@ def apply(decision: Decision, workload: Workload) -> Patch:
     record = placement.record(decision, before if decision.writing is None else decision.writing)
     if not patches.fits(workload, KEY, record):
         return []
-    patch = patches.terms(pod_of(workload), before, decision.writing, _PATH)
+    patch = patches.terms(pod_of(workload), before, decision.writing, _path(workload))
     return patch + patches.entry(workload, "annotations", KEY, record)
+
+
+def retract(workload: Workload) -> Patch:
+    """The JSON Patch of a workload that is none of our business any more: what was ours goes, with the annotation."""
+    if KEY not in pods.annotations(workload):
+        return []
+    patch = patches.terms(pod_of(workload), written(workload), Writing(), _path(workload))
+    return patch + patches.entry(workload, "annotations", KEY, None)
+
+
+def _holder(workload: Workload) -> Mapping[str, Any]:
+    """The part of a workload that has the template."""
+    spec = workload.get("spec") or {}
+    return (spec["jobTemplate"] or {}).get("spec") or {} if "jobTemplate" in spec else spec
+
+
+def _path(workload: Workload) -> str:
+    """Where the template is, as a JSON Pointer (RFC 6901)."""
+    return "/spec/jobTemplate/spec/template" if "jobTemplate" in (workload.get("spec") or {}) else "/spec/template"
 
 
 def _annotation(workload: Workload) -> str | None:

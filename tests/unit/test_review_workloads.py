@@ -1,4 +1,4 @@
-"""AdmissionReviews of DaemonSets: which ones are decided on, and which pass."""
+"""AdmissionReviews of workloads: which ones are decided on, and which pass."""
 
 from typing import Any
 
@@ -44,6 +44,27 @@ def test_a_change_of_the_template_is_read() -> None:
     assert read_workload(update(daemon_set("next"), daemon_set())).subject == daemon_set("next")
 
 
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "DaemonSet"])
+def test_a_template_of_any_kind_is_read(kind: str) -> None:
+    """The review says of which kind, for policies ask."""
+    found = read_workload(review(kind={**KIND, "kind": kind}))
+    assert (found.subject, found.kind) == (daemon_set(), kind)
+
+
+def test_the_template_of_a_cron_job_stands_deeper() -> None:
+    """Only a change there is a new template; its schedule may change."""
+    kind = {"group": "batch", "version": "v1", "kind": "CronJob"}
+
+    def cron_job(image: str, schedule: str = "@daily") -> dict[str, Any]:
+        spec = {"schedule": schedule, "jobTemplate": {"spec": daemon_set(image)["spec"]}}
+        return {"metadata": {"name": "nightly"}, "spec": spec}
+
+    changed = review(kind=kind, operation="UPDATE", object=cron_job("next"), oldObject=cron_job("app"))
+    moved = review(kind=kind, operation="UPDATE", object=cron_job("app", "@hourly"), oldObject=cron_job("app"))
+    assert read_workload(changed).subject == cron_job("next")
+    assert read_workload(moved).subject is None
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -51,7 +72,7 @@ def test_a_change_of_the_template_is_read() -> None:
         update(daemon_set("next", deletionTimestamp="2026-01-01T00:00:00Z"), daemon_set()),
         review(operation="DELETE", object=None, oldObject=daemon_set()),
         review(subResource="status", operation="UPDATE", oldObject=daemon_set("old")),
-        review(kind={**KIND, "kind": "Deployment"}),
+        review(kind={**KIND, "kind": "ReplicaSet"}),
         review(kind={**KIND, "group": "extensions"}),
     ],
     ids=["metadata", "being deleted", "deleted", "status", "another kind", "another group"],

@@ -1,4 +1,4 @@
-"""Templates: what is written into a DaemonSet, what replaces it, and how it stands."""
+"""Templates: what is written into a workload, what replaces it, and how it stands."""
 
 from typing import Any
 
@@ -72,6 +72,30 @@ def test_a_template_gets_affinity_and_the_workload_an_annotation() -> None:
         "images": {"app": ["linux/amd64"]},
         "wrote": {"created": True, "terms": {"0": [["kubernetes.io/arch", "amd64"]]}},
     }
+
+
+def test_the_template_of_a_cron_job_stands_deeper() -> None:
+    """It gets the same, where it is."""
+    spec = {"schedule": "@daily", "jobTemplate": {"spec": daemon_set()["spec"]}}
+    job = after({"metadata": {"name": "c", "namespace": "n"}, "spec": spec}, AMD64)
+    assert terms({"spec": job["spec"]["jobTemplate"]["spec"]}) == [{"matchExpressions": [arch("amd64")]}]
+    assert standing(job) is Standing.DECIDED
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {},
+        {"affinity": {"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": [{"matchExpressions": [arch("amd64", "x")]}]}}}},
+    ],
+)
+def test_what_is_retracted_is_as_it_was(spec: dict[str, Any]) -> None:
+    """A workload that a policy does not want any more has its own template again, and no annotation of ours."""
+    workload = daemon_set(spec, annotations={"team": "a"})
+    changed = after(workload, AMD64)
+    assert changed != workload
+    assert patched(changed, template.retract(changed)) == workload
+    assert template.retract(workload) == []
 
 
 def test_the_next_image_replaces_what_was_written_for_the_last() -> None:

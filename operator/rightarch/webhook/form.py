@@ -121,13 +121,16 @@ _SPEC: Final = Object(
 )
 POD: Final = Object({"metadata": _METADATA, "spec": _SPEC}, needed=("metadata", "spec"))
 """A pod, as far as it is read."""
-DAEMON_SET: Final = Object(
+_TEMPLATED: Final = Object(
+    {"template": Object({"metadata": _METADATA, "spec": _SPEC}, needed=("spec",))}, needed=("template",)
+)
+WORKLOAD: Final = Object({"metadata": _METADATA, "spec": _TEMPLATED}, needed=("metadata", "spec"))
+"""A Deployment, StatefulSet or DaemonSet, as far as it is read."""
+CRON_JOB: Final = Object(
     {
         "metadata": _METADATA,
-        "spec": Object(
-            {"template": Object({"metadata": _METADATA, "spec": _SPEC}, needed=("spec",))}, needed=("template",)
-        ),
+        "spec": Object({"jobTemplate": Object({"spec": _TEMPLATED}, needed=("spec",))}, needed=("jobTemplate",)),
     },
     needed=("metadata", "spec"),
 )
-"""A DaemonSet, as far as it is read."""
+"""A CronJob, as far as it is read."""

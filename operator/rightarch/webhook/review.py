@@ -12,8 +12,8 @@ import orjson
 
 from rightarch.errors import RightarchError
 from rightarch.pod import Pod
-from rightarch.template import Workload
-from rightarch.webhook.form import DAEMON_SET, POD, Object
+from rightarch.template import Workload, pod_of
+from rightarch.webhook.form import CRON_JOB, POD, WORKLOAD, Object
 
 API_VERSION: Final = "admission.k8s.io/v1"
 KIND: Final = "AdmissionReview"
@@ -21,6 +21,13 @@ MAX_WARNING: Final = 256
 """Characters of one warning that the API server shows for sure."""
 MAX_WARNINGS: Final = 4096
 """Bytes that it shows of all warnings of a response."""
+
+_WORKLOADS: Final[Mapping[tuple[object, object], Object]] = {
+    ("apps", "Deployment"): WORKLOAD,
+    ("apps", "StatefulSet"): WORKLOAD,
+    ("apps", "DaemonSet"): WORKLOAD,
+    ("batch", "CronJob"): CRON_JOB,
+}
 
 
 class Refused(RightarchError):
@@ -41,9 +48,10 @@ class Review:
 
     Attributes:
         uid: which the answer repeats.
-        subject: the pod that is about to be created, or the DaemonSet that is or gets another template; None where
+        subject: the pod that is about to be created, or the workload that is or gets another template; None where
             something else happens, which is none of our business: changing a template then would roll out a workload
             that nobody meant to.
+        kind: the kind of the subject.
         namespace: where.
         name: its name, or the one it is generated from.
         dry_run: whether nothing is going to be stored: the answer is the same, and nothing else may be done.
@@ -54,6 +62,7 @@ class Review:
     namespace: str
     name: str
     dry_run: bool
+    kind: str = "Pod"
 
 
 def read(body: bytes) -> Review:
@@ -71,7 +80,7 @@ def read_workload(body: bytes) -> Review:
     Raises:
         Refused: with status 400 and what is wrong.
     """
-    return _read(body, _daemon_set)
+    return _read(body, _workload)
 
 
 def allow(uid: str, patch: Iterable[Mapping[str, Any]] = (), warnings: Iterable[str] = ()) -> bytes:
@@ -94,8 +103,8 @@ def _parse(body: bytes) -> object:
 
 def _read(body: bytes, subject_of: Callable[[Mapping[str, Any]], Mapping[str, Any] | None]) -> Review:
     uid, request = _request(body)
-    subject = subject_of(request)
-    return Review(uid, subject, _namespace(request), _name(request, subject), bool(request.get("dryRun")))
+    subject, kind = subject_of(request), str(_kind(request)[1])
+    return Review(uid, subject, _namespace(request), _name(request, subject), bool(request.get("dryRun")), kind)
 
 
 def _request(body: bytes) -> tuple[str, Mapping[str, Any]]:
@@ -114,28 +123,30 @@ def _namespace(request: Mapping[str, Any]) -> str:
     return str(request.get("namespace") or "")
 
 
-def _is_of(request: Mapping[str, Any], group: str, kind: str) -> bool:
-    """Whether a review is of an object of a kind of version v1, and not of a part of it."""
+def _kind(request: Mapping[str, Any]) -> tuple[object, object]:
+    """The group and the kind of what a review is about; nothing where that is of another version, or a part of it."""
     given = _object(request.get("kind"), "request.kind")
-    names = (given.get("group"), given.get("version"), given.get("kind"))
-    return names == (group, "v1", kind) and not request.get("subResource")
+    if given.get("version") != "v1" or request.get("subResource"):
+        return None, None
+    return given.get("group"), given.get("kind")
 
 
-def _daemon_set(request: Mapping[str, Any]) -> Workload | None:
-    """The DaemonSet that is created or gets another template."""
-    if not _is_of(request, "apps", "DaemonSet") or request.get("operation") not in ("CREATE", "UPDATE"):
+def _workload(request: Mapping[str, Any]) -> Workload | None:
+    """The workload that is created or gets another template."""
+    form = _WORKLOADS.get(_kind(request))
+    if form is None or request.get("operation") not in ("CREATE", "UPDATE"):
         return None
-    workload = _of_form(request, "object", DAEMON_SET)
+    workload = _of_form(request, "object", form)
     if request["operation"] == "UPDATE":
-        old = _of_form(request, "oldObject", DAEMON_SET)
-        if workload["metadata"].get("deletionTimestamp") or workload["spec"]["template"] == old["spec"]["template"]:
+        old = _of_form(request, "oldObject", form)
+        if workload["metadata"].get("deletionTimestamp") or pod_of(workload) == pod_of(old):
             return None
     return workload
 
 
 def _pod(request: Mapping[str, Any]) -> Pod | None:
     """The pod whose creation is asked about; a rule that matches more may send other things, which pass."""
-    if not _is_of(request, "", "Pod") or request.get("operation") != "CREATE":
+    if _kind(request) != ("", "Pod") or request.get("operation") != "CREATE":
         return None
     pod = _object(request.get("object"), "request.object")
     if pod.get("kind") != "Pod" or pod.get("apiVersion") != "v1":

@@ -1,4 +1,4 @@
-"""Admission of workloads: of DaemonSets, whose template gets the constraint."""
+"""Admission of workloads, whose template gets the constraint where a policy says so; that of DaemonSets by default."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -11,6 +11,7 @@ from rightarch import template
 from rightarch.gather import all_known
 from rightarch.placement import Decision, Input
 from rightarch.pod import Pod
+from rightarch.policy import BUILT_IN, TemplateRule
 from rightarch.registry import Keys
 from rightarch.webhook import review as reviews
 from rightarch.webhook.admission import Admission, Subject
@@ -18,14 +19,15 @@ from rightarch.webhook.review import Review
 
 
 class WorkloadAdmission(Admission):
-    """Answers reviews of DaemonSets; those that another controller writes pass."""
+    """Answers reviews of workloads; those whose template is not to be written pass."""
 
-    kind = "DaemonSet"
+    kind = "workload"
 
     def _read(self, body: bytes) -> Review:
         review = reviews.read_workload(body)
-        owned = review.subject is not None and template.is_owned(review.subject)
-        return replace(review, subject=None) if owned else review
+        if review.subject is None or _is_wanted(BUILT_IN.choices.template(review.kind), review.subject):
+            return review
+        return replace(review, subject=None)
 
     def _input(self, subject: Subject) -> Input:
         return Input(template.pod_of(subject), {}, written=template.written(subject))
@@ -41,3 +43,8 @@ class WorkloadAdmission(Admission):
 
     def _patch(self, decision: Decision, subject: Subject) -> Sequence[Mapping[str, Any]]:
         return template.apply(decision, subject)
+
+
+def _is_wanted(rule: TemplateRule, workload: Subject) -> bool:
+    """Whether the template of a workload is to be written at admission."""
+    return rule.when != "Never" and (rule.owned or not template.is_owned(workload))
