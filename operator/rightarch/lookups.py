@@ -12,6 +12,7 @@ from rightarch.following import View, follow
 from rightarch.metrics import ProcessMetrics
 from rightarch.registry import Registry, RegistryOptions
 from rightarch.registry.configuration import Configuration
+from rightarch.registry.domain import suffixes
 from rightarch.registry.proxies import Proxies
 from rightarch.settings import ProcessSettings
 
@@ -59,6 +60,7 @@ async def connected(settings: ProcessSettings, failed: Callable[[], None]) -> As
     Raises:
         SettingsError: the kubeconfig can't be used, or what the settings name of registries.
     """
+    suffixes()  # now, and not in the middle of an admission
     cluster = await Cluster.connect(settings.kubeconfig)
     try:
         servers = ApiServers(await cluster.endpoints())

@@ -10,7 +10,7 @@ from typing import Final
 from rightarch.errors import InvalidReference
 
 DOCKER_HUB: Final = "docker.io"
-_DOCKER_HUB_ALIAS: Final = "index.docker.io"
+DOCKER_HUB_ALIAS: Final = "index.docker.io"
 _DOCKER_HUB_HOST: Final = "registry-1.docker.io"
 _MAX_PATH: Final = 255
 _MAX_DOMAIN: Final = 259
@@ -62,7 +62,7 @@ class Reference:
     @property
     def host(self) -> str:
         """The host to contact, with its port if one was named."""
-        return _DOCKER_HUB_HOST if self.domain == DOCKER_HUB else self.domain
+        return contacted(self.domain)
 
     @property
     def identifier(self) -> str:
@@ -78,6 +78,11 @@ class Reference:
         tag = f":{self.tag}" if self.tag else ""
         digest = f"@{self.digest}" if self.digest else ""
         return f"{self.name}{tag}{digest}"
+
+
+def contacted(domain: str) -> str:
+    """The host to contact for a registry, as it is named; with its port if one is."""
+    return _DOCKER_HUB_HOST if domain in {DOCKER_HUB, DOCKER_HUB_ALIAS} else domain
 
 
 def check_digest(text: str) -> str | None:
@@ -132,7 +137,7 @@ def _split_domain(name: str) -> tuple[str | None, str]:
 
 
 def _normalised(domain: str | None, path: str) -> tuple[str, str]:
-    if domain in {None, _DOCKER_HUB_ALIAS}:
+    if domain in {None, DOCKER_HUB_ALIAS}:
         domain = DOCKER_HUB
     assert domain is not None
     if domain == DOCKER_HUB and "/" not in path:

@@ -242,10 +242,15 @@ def test_basic() -> None:
         ("registry-1.docker.io", "https://auth.docker.io/token"),
         ("nvcr.io", "https://authn.nvidia.com/token"),
         ("registry.corp", "https://gitlab.corp/token"),
+        ("registry.example.com", "https://auth.example.com/token"),
+        ("registry.example.com", "https://auth.example.com.:8443/token"),
+        ("registry.example.co.uk", "https://example.co.uk/token"),
+        ("registry.xn--mnchen-3ya.de", "https://auth.xn--mnchen-3ya.de/token"),
+        ("registry.gitlab.com", "https://gitlab.com/jwt/token"),
     ],
 )
 def test_trusted_realms(host: str, realm: str) -> None:
-    """A credential goes to the registry's own host, to a known pair, and to what the configuration names."""
+    """A credential goes to the registry's own host, its domain, a known pair, and what the configuration names."""
     options = RegistryOptions(token_realms={"registry.corp": frozenset({"gitlab.corp"})})
     world = World(lambda request: registry(request, challenge=f'Bearer realm="{realm}"'))
     send(Authorizer(options), world, ALICE, f"https://{host}/v2/team/app/manifests/1")
@@ -253,21 +258,27 @@ def test_trusted_realms(host: str, realm: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "realm",
+    ("host", "realm"),
     [
-        "https://evil.example.com/token",
-        "https://auth.docker.io/token",
-        "https://registry.example.com.evil.com/token",
-        "https://registry.example.com@evil.example/token",
-        "http://registry.example.com/token",
-        "http://127.0.0.1/token",
+        ("registry.example.com", "https://auth.example.org/token"),
+        ("registry.example.com", "https://auth.docker.io/token"),
+        ("registry.example.com", "https://registry.example.com.evil.com/token"),
+        ("registry.example.com", "https://registry.example.com@evil.example/token"),
+        ("registry.example.com", "http://registry.example.com/token"),
+        ("registry.example.com", "http://auth.example.com/token"),
+        ("registry.example.com", "http://127.0.0.1/token"),
+        ("ours.azurecr.io", "https://theirs.azurecr.io/token"),
+        ("1.dkr.ecr.eu-west-1.amazonaws.com", "https://theirs.s3.eu-west-1.amazonaws.com/token"),
+        ("registry.ours.svc.cluster.local", "https://auth.theirs.svc.cluster.local/token"),
+        ("10.0.0.1", "https://10.0.0.2/token"),
+        ("[2001:db8::1]", "https://[2001:db8::2]/token"),
     ],
 )
-def test_untrusted_realms(realm: str) -> None:
+def test_untrusted_realms(host: str, realm: str) -> None:
     """Elsewhere, or over anything but https, a credential is not sent: nothing is asked, and the error says why."""
     world = World(lambda request: registry(request, challenge=f'Bearer realm="{realm}"'))
     with pytest.raises(ImageError) as caught:
-        send(Authorizer(RegistryOptions()), world, ALICE)
+        send(Authorizer(RegistryOptions()), world, ALICE, f"https://{host}/v2/team/app/manifests/1")
     assert caught.value.reason is Reason.UNTRUSTED_REALM
     assert len(world.asked) == 1
 
@@ -303,7 +314,7 @@ def test_the_error_names_the_setting() -> None:
     """Who runs a registry with a token service elsewhere is told which setting to change."""
     world = World(lambda request: registry(request, challenge='Bearer realm="https://gitlab.corp/token"'))
     with pytest.raises(
-        ImageError, match=r"gitlab\.corp, which is no host that tokenRealms names for registry\.example"
+        ImageError, match=r"gitlab\.corp, which is in another domain, and no host that tokenRealms names for registry\."
     ):
         send(Authorizer(RegistryOptions()), world, ALICE)
 

@@ -118,6 +118,29 @@ def test_mirrors_are_told_whose_images_are_asked_for() -> None:
     assert itself.locate(HUB, "manifests/1") == url("https://registry-1.docker.io/v2/library/nginx/manifests/1")
 
 
+@pytest.mark.parametrize(
+    "host",
+    [
+        "registry.example",
+        "Registry.Example:5000",
+        "registry.example:443",
+        "registry.example:80",
+        "10.0.0.1:443",
+        "[2001:DB8::1]",
+        "[2001:db8::1]:443",
+        "[2001:db8::1]:5000",
+    ],
+)
+@pytest.mark.parametrize("plain", [False, True])
+def test_a_registry_is_itself_however_it_is_written(host: str, *, plain: bool) -> None:
+    """Else it would be taken for a mirror, which sees no credential. URLs leave out the usual port."""
+    itself = Endpoint(httpx.URL(), way=Way(plain=plain))
+    (found,) = Hosts({host: (itself,)}, None).of(Reference.parse(f"{host}/a:1"))
+    assert found.is_origin(Reference.parse(f"{host}/a:1"))
+    assert not found.is_origin(Reference.parse("registry.example:5001/a:1"))
+    assert not found.is_origin(Reference.parse("[2001:db8::1]:5001/a:1"))
+
+
 def test_our_own_configuration(tmp_path: Path) -> None:
     """YAML or JSON; what is not said is as for any registry."""
     ca = tmp_path / "ca.pem"
@@ -126,7 +149,7 @@ def test_our_own_configuration(tmp_path: Path) -> None:
     file.write_text(f"""
 registries:
   - host: docker.io
-    tokenRealms: [auth.example]
+    tokenRealms: ["auth.example:8443"]
     mirrors:
       - url: mirror.example:5000/hub
         capabilities: [pull]
@@ -160,6 +183,10 @@ registries:
         ("registries: [{host: a, caFile: /no/such/file}]", "registries.0.caFile: Path does not point to a file"),
         ("registries: [{host: a, mirrors: [{url: x, capabilities: [push]}]}]", "registries.0.mirrors.0.capabilities.0"),
         ("registries: [{host: a, mirrors: [{url: 'ftp://x'}]}]", "a host's URL is none"),
+        ("registries: [{host: a}, {host: b}, {host: a}]", "registries.yaml: registries: a: each is configured once"),
+        ("registries: [{host: index.docker.io}]", "registries.0: index.docker.io is docker.io"),
+        ("registries: [{host: '*', tokenRealms: [a.example]}]", "the passwords of all registries"),
+        ("registries: [{host: a, tokenRealms: ['[1:2]']}]", "'[1:2]' is no host"),
         ("registries: {", "registries.yaml"),
         ("- 1", "Input should be a valid dictionary"),
     ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from rightarch.registry.location import locate
+from rightarch.registry.location import bare, locate
 
 BASE = httpx.URL("https://registry.example.com:5000/v2/app/manifests/1")
 
@@ -43,3 +43,26 @@ def test_what_is_nowhere(text: str) -> None:
     """What is no URL of the web is not followed, and nothing is raised."""
     assert locate(text, BASE) is None
     assert locate(text) is None
+
+
+@pytest.mark.parametrize(
+    ("host", "found"),
+    [
+        ("Registry.example.com:5000", "registry.example.com"),
+        ("[2001:DB8::1]:5000", "2001:db8::1"),
+        ("[::1]", "::1"),
+        ("münchen.example", "xn--mnchen-3ya.example"),
+        ("10.0.0.1:443", "10.0.0.1"),
+    ],
+)
+def test_hosts_without_their_port(host: str, found: str) -> None:
+    """As they are compared with hosts of URLs."""
+    assert bare(host) == found
+    assert httpx.URL(f"https://{host.lower()}/v2").raw_host.decode() == found
+
+
+@pytest.mark.parametrize("host", ["", "a/b", "a?b", "https://a", "a b", "::1", "[1:2]", "a:70000", "user@a#b"])
+def test_what_is_no_host(host: str) -> None:
+    """Is said to be none."""
+    with pytest.raises(ValueError, match="is no host"):
+        bare(host)

@@ -1,6 +1,5 @@
 """The commands ``rightarch image …``: what registries tell of images."""
 
-import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
@@ -13,7 +12,6 @@ from rightarch.platforms import Platform
 from rightarch.reference import Reference
 
 SECONDS: Final = 30.0
-_PORT: Final = re.compile(r":[0-9]+$")
 
 INSPECT_EPILOG: Final = """[bold]Examples[/bold]
 
@@ -81,7 +79,7 @@ def inspect(  # noqa: PLR0913, PLR0917 - one parameter an option; typer passes t
         typer.Option(
             envvar="RIGHTARCH_TOKEN_REALM",
             metavar="REGISTRY=HOST",
-            help="A registry's token service on another host, which may see your credentials.",
+            help="A registry's token service in another domain, which may see your credentials.",
         ),
     ] = None,
     timeout: Annotated[
@@ -139,11 +137,16 @@ def _platforms(texts: list[str]) -> tuple[Platform, ...]:
 
 
 def _realms(texts: list[str]) -> dict[str, frozenset[str]]:
-    realms: dict[str, frozenset[str]] = {}
-    for text in texts:
-        registry, equals, host = text.partition("=")
+    if not texts:
+        return {}
+    pairs = [text.partition("=") for text in texts]
+    for registry, equals, host in pairs:
         if not (registry and equals and host):
+            text = registry + equals + host
             misused(f"--token-realm: {text!r} is not REGISTRY=HOST, as in registry.example.com=gitlab.example.com")
-        name = _PORT.sub("", registry).strip("[]")  # credentials are for hosts, whatever their port
-        realms[name] = realms.get(name, frozenset()) | {host}
-    return realms
+    from rightarch.registry.configuration import realms  # noqa: PLC0415 - pydantic, which no other inspection needs
+
+    try:
+        return realms((registry, host) for registry, _, host in pairs)
+    except ValueError as error:
+        misused(f"--token-realm: {error}")

@@ -9,7 +9,7 @@ where the connection is made. One noun a module, each importing only those above
     proxies · endpoint                        through what, and where, a registry's images are asked for
     hosts · configuration                     which endpoints are configured, by containerd's files and by our own
     memory · observer                         what is remembered, within bounds; who is told of it
-    challenge · address · location            what servers and pod authors name, and whether it may be followed
+    challenge · address · location · domain   what servers and pod authors name, and whether it may be followed
     failures                                  what went wrong, as ImageErrors
     circuit                                   hosts that fail, and are not asked for a while
     transport                                 one request, one bounded answer

@@ -22,6 +22,7 @@ from rightarch.reference import Reference
 from rightarch.registry import challenge, failures
 from rightarch.registry.address import names_loopback
 from rightarch.registry.challenge import Challenge
+from rightarch.registry.domain import related
 from rightarch.registry.endpoint import WAY
 from rightarch.registry.keychain import Credential
 from rightarch.registry.location import locate
@@ -42,12 +43,8 @@ _REMEMBERED: Final = 4096
 _CLIENT: Final = "rightarch"
 _REPOSITORY: Final = re.compile(r"/v2/(.+)/(?:manifests|blobs)/[^/]+$")
 
-BUILT_IN_REALMS: Final[Mapping[str, frozenset[str]]] = {
-    "registry-1.docker.io": frozenset({"auth.docker.io"}),
-    "nvcr.io": frozenset({"authn.nvidia.com"}),
-    "registry.gitlab.com": frozenset({"gitlab.com"}),
-}
-"""Registries whose token service is known to live on another host."""
+BUILT_IN_REALMS: Final[Mapping[str, frozenset[str]]] = {"nvcr.io": frozenset({"authn.nvidia.com"})}
+"""Registries whose token service is known to live in another domain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +140,7 @@ class Authorizer:
         realm = self._realm(asked.realm, key, request.url)
         asking = _token_request(realm, parameters := _parameters(asked, key), key.credential)
         asking.extensions |= {CLIENT: _fingerprint(key.credential), SHARED: (key.name, str(realm), str(parameters))}
-        if realm.host in self._trusted(request.url):
+        if self._trusts(request.url, realm):
             asking.extensions[WAY] = request.extensions.get(WAY)
         response = yield asking
         if error := failures.of_token_status(response, reference):
@@ -154,8 +151,7 @@ class Authorizer:
     def _realm(self, text: str, key: _Key, url: httpx.URL) -> httpx.URL:
         """The URL of the token service, if it may be asked.
 
-        A credential goes to the registry's own host, a pair that is built in, or a host that the configuration
-        names. Hosts of the same registrable domain are not told from others: that takes the public suffix list.
+        With a credential that is a trusted one alone; without there is nothing to lose.
         """
         realm = locate(text)
         if realm is None:
@@ -164,14 +160,25 @@ class Authorizer:
         plain = url.scheme == "http" and realm.netloc == url.netloc  # as it is configured
         if realm.scheme != "https" and not (local or plain):
             raise _untrusted(url, realm, "is not reached by https")
-        if key.credential and realm.host not in self._trusted(url):
-            raise _untrusted(url, realm, f"is no host that tokenRealms names for {url.host}")
+        if key.credential and not self._trusts(url, realm):
+            problem = f"is in another domain, and no host that tokenRealms names for {_host(url)}"
+            raise _untrusted(url, realm, problem)
         return realm
 
-    def _trusted(self, url: httpx.URL) -> frozenset[str]:
-        """The hosts of token services that may see what the host of a URL may."""
-        named = self._options.token_realms.get(url.host, frozenset())
-        return named | BUILT_IN_REALMS.get(url.host, frozenset()) | {url.host}
+    def _trusts(self, url: httpx.URL, realm: httpx.URL) -> bool:
+        """Whether a token service may see what the host of a URL may.
+
+        It is that host, one that the configuration names for it, one of a pair that is built in, or one of the same
+        registrable domain.
+        """
+        host, service = _host(url), _host(realm)
+        named = self._options.token_realms.get(host, frozenset()) | BUILT_IN_REALMS.get(host, frozenset())
+        return service == host or service in named or related(host, service)
+
+
+def _host(url: httpx.URL) -> str:
+    """The host of a URL in ASCII: what IDNA makes of a name has one spelling, and that of the configuration."""
+    return url.raw_host.decode("ascii")
 
 
 def _repository(url: httpx.URL) -> str:

@@ -1,16 +1,20 @@
 """Configuration: what an administrator says of registries, in a file; validated at the door."""
 
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
 import httpx
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, FilePath, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FilePath, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
 from rightarch.errors import SettingsError
+from rightarch.reference import DOCKER_HUB, DOCKER_HUB_ALIAS, contacted
 from rightarch.registry.endpoint import Endpoint, Way
 from rightarch.registry.hosts import DEFAULT, located
+from rightarch.registry.location import bare
 
 _HOST: Final = r"^([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(:[0-9]{1,5})?$"
 _ANY: Final = "*"
@@ -72,6 +76,14 @@ class ConfiguredRegistry(_Connected):
     token_realms: tuple[Host, ...] = ()
     mirrors: tuple[Mirror, ...] = ()
 
+    @model_validator(mode="after")
+    def _names_whom_images_name(self) -> Self:
+        if self.host == DOCKER_HUB_ALIAS:
+            raise ValueError(f"{self.host} is {DOCKER_HUB}: write that")
+        if self.host == _ANY and self.token_realms:
+            raise ValueError('tokenRealms of "*" would see the passwords of all registries: name the registry')
+        return self
+
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Its mirrors, and last the registry itself: the one without a URL."""
         itself = Endpoint(httpx.URL(), way=self.way(plain=self.plain_http))
@@ -83,6 +95,13 @@ class Configuration(_Model):
 
     registries: tuple[ConfiguredRegistry, ...] = ()
 
+    @model_validator(mode="after")
+    def _name_each_once(self) -> Self:
+        twice = [host for host, count in Counter(each.host for each in self.registries).items() if count > 1]
+        if twice:
+            raise ValueError(f"registries: {', '.join(twice)}: each is configured once, with all that holds for it")
+        return self
+
     @classmethod
     def load(cls, path: Path) -> "Configuration":
         """Read the file, YAML or JSON.
@@ -93,6 +112,7 @@ class Configuration(_Model):
         try:
             read = cls.model_validate(yaml.safe_load(path.read_bytes()) or {})
             read.endpoints()
+            read.realms()
         except ValidationError as error:
             raise SettingsError("\n".join(_problems(path, error))) from None
         except (OSError, ValueError, yaml.YAMLError) as error:
@@ -105,15 +125,26 @@ class Configuration(_Model):
 
     def realms(self) -> dict[str, frozenset[str]]:
         """Hosts of token services that may see a registry's credentials, by the registry's host."""
-        named = {each.host: frozenset(each.token_realms) for each in self.registries if each.token_realms}
-        return {_contacted(host): realms for host, realms in named.items()}
+        return realms((each.host, realm) for each in self.registries for realm in each.token_realms)
 
 
-def _contacted(host: str) -> str:
-    """The host of the URL under which a registry is asked, without its port."""
-    host = "registry-1.docker.io" if host == "docker.io" else host
-    return host.partition(":")[0] if not host.startswith("[") else host.partition("]")[0][1:]
+def realms(named: Iterable[tuple[str, str]]) -> dict[str, frozenset[str]]:
+    """Pairs of a registry, as references name it, and a token service, by the hosts to which credentials go.
+
+    Ports are left out: who has a host has its ports.
+
+    Raises:
+        ValueError: one of them is no host.
+    """
+    found: dict[str, frozenset[str]] = {}
+    for registry, service in named:
+        host = bare(contacted(registry))
+        found[host] = found.get(host, frozenset()) | {bare(service)}
+    return found
 
 
 def _problems(path: Path, error: ValidationError) -> list[str]:
-    return [f"{path}: {'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
+    return [
+        ": ".join(filter(None, (str(path), ".".join(map(str, item["loc"])), item["msg"].removeprefix("Value error, "))))
+        for item in error.errors()
+    ]

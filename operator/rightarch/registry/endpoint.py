@@ -17,6 +17,8 @@ from rightarch.registry.location import is_plain
 WAY: Final = "way"
 """The extension of a request that says how its host is connected to, where that is configured."""
 
+_PORTS: Final = {"http": 80, "https": 443}
+
 
 @dataclass(frozen=True, slots=True)
 class Way:
@@ -62,17 +64,21 @@ class Endpoint:
 
     def is_origin(self, reference: Reference) -> bool:
         """Whether it is the reference's registry itself."""
-        return self.url.netloc.decode() == reference.host
+        host, colon, port = reference.host.lower().rpartition(":")
+        if not colon or port.endswith("]"):
+            return self.url.netloc.decode() == reference.host.lower()
+        known = self.url.port or _PORTS[self.url.scheme]  # which URLs leave out where it is the usual one
+        return (self.url.raw_host.decode(), str(known)) == (host.strip("[]"), port)
 
 
-def origin(reference: Reference) -> Endpoint:
-    """The registry that a reference names, where nothing is configured for it.
+def origin(reference: Reference, *, plain: bool = False) -> Endpoint:
+    """The registry that a reference names, where nothing is configured for it but that it may speak plain HTTP.
 
     Raises:
         UnreadableImage: InvalidReference, where its host can't be that of a URL.
     """
     try:
-        url = httpx.URL(f"https://{reference.host}/v2")
+        url = httpx.URL(f"{'http' if plain else 'https'}://{reference.host.lower()}/v2")
     except httpx.InvalidURL:
         url = httpx.URL()
     if not is_plain(url):

@@ -73,7 +73,7 @@ class Hosts:
 def _itself(configured: Endpoint, reference: Reference) -> Endpoint:
     """The registry itself, connected to as is configured for it."""
     way = configured.way
-    url = origin(reference).url.copy_with(scheme="http" if way is not None and way.plain else "https")
+    url = origin(reference, plain=way is not None and way.plain).url
     return Endpoint(url, configured.resolve, configured.pull, way, configured.headers)
 
 

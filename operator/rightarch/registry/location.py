@@ -28,6 +28,21 @@ def is_plain(url: httpx.URL) -> bool:
     return authority is not None and int(authority["port"] or 0) <= 65535 and _is_decodable(url)
 
 
+def bare(host: str) -> str:
+    """A host without its port, as URLs have it in ASCII: an IPv6 address without brackets, a name as IDNA spells it.
+
+    Raises:
+        ValueError: it is no host.
+    """
+    try:
+        url = httpx.URL(f"https://{host.lower()}")
+    except httpx.InvalidURL:
+        url = httpx.URL()
+    if not is_plain(url) or str(url) != f"https://{url.netloc.decode()}":
+        raise ValueError(f"{host!r} is no host")
+    return url.raw_host.decode("ascii")
+
+
 def _is_decodable(url: httpx.URL) -> bool:
     """Whether its host can be read: httpx decodes the names of IDNA when they are asked for, and fails at some."""
     try:
