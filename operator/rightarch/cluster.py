@@ -204,9 +204,9 @@ class Cluster:
             asked["continue"] = token
 
     async def watch(
-        self, path: str, resource_version: str, name: str | None = None, *, metadata: bool = False
+        self, path: str, resource_version: str, selectors: Mapping[str, object] | None = None, *, metadata: bool = False
     ) -> AsyncGenerator[tuple[str, Object], None]:
-        """The changes of a collection, or of one object in it, since a resourceVersion, as (type, object).
+        """The changes of a collection, or of what selectors leave of it, since a resourceVersion, as (type, object).
 
         Ends when the API server ends the watch, as it regularly does. Bookmarks are among the events.
 
@@ -218,7 +218,7 @@ class Cluster:
             "allowWatchBookmarks": "true",
             "resourceVersion": resource_version,
             "timeoutSeconds": WATCH_SECONDS,
-        } | named(name)
+        } | dict(selectors or {})
         accept = _METADATA if metadata else _JSON
         async with self._request("GET", path, query, accept, WATCH_SECONDS + WATCH_SLACK) as response:
             async for line in lines(response.content.iter_any()):

@@ -43,10 +43,13 @@ class View:
     Attributes:
         read: gives what the store takes, which is all that is kept while a long list is read; must not raise.
         metadata: whether the objects' metadata alone is asked for.
+        labels: the label selector of those that are asked for; all if it is empty. One that is selected no more is
+            as good as gone.
     """
 
     read: Callable[[Object], Any]
     metadata: bool = False
+    labels: str = ""
 
 
 def _without_managers(thing: Object) -> Object:
@@ -105,7 +108,8 @@ class _Following:
     """The state of one ``follow``: where the watch would go on, and how much was seen."""
 
     def __init__(self, cluster: Cluster, path: str, store: Store, name: str | None, view: View) -> None:
-        self._cluster, self._path, self._store, self._name, self._view = cluster, path, store, name, view
+        self._cluster, self._path, self._store, self._view = cluster, path, store, view
+        self._selectors = named(name) | ({"labelSelector": view.labels} if view.labels else {})
         self._resource_version: str | None = None
         self.events = 0
 
@@ -113,7 +117,8 @@ class _Following:
         """List if there is nothing to go on from, then watch until the watch ends."""
         if self._resource_version is None:
             self._resource_version = await self._list()
-        watch = self._cluster.watch(self._path, self._resource_version, self._name, metadata=self._view.metadata)
+        selectors, metadata = self._selectors, self._view.metadata
+        watch = self._cluster.watch(self._path, self._resource_version, selectors, metadata=metadata)
         async with aclosing(watch) as events:
             async for kind, changed in events:
                 self._take(kind, changed)
@@ -127,7 +132,8 @@ class _Following:
         """Hand the store all objects; gives the resourceVersion of the list."""
         objects: list[Any] = []
         resource_version = ""
-        async with aclosing(self._cluster.pages(self._path, named(self._name), metadata=self._view.metadata)) as pages:
+        listing = self._cluster.pages(self._path, self._selectors, metadata=self._view.metadata)
+        async with aclosing(listing) as pages:
             async for page, resource_version in pages:  # noqa: B007 - the last one is returned
                 objects += map(self._view.read, page)
         self._store.replace(objects)

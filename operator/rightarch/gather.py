@@ -59,6 +59,19 @@ async def gather(  # noqa: PLR0913 - all that an admission knows
     return Input(pod, outcomes, capacity, stale=stale)
 
 
+def recall(pod: Pod, capacity: Capacity, registry: Registry, keys: Keys) -> Input:
+    """As ``gather``, from memory alone: nobody is asked, and nothing is waited for.
+
+    Images that nothing is known of are unresolved, as are those whose look-up failed for now.
+    """
+    names = pods.image_names(pod)
+    asking = _Asking(registry, keys, record=True)
+    references = {name: parse(name) for name in names[:MAX_IMAGES]}
+    images = {name: asking.known(reference) or _NOT_YET for name, reference in references.items()}
+    stale = frozenset(name for name, reference in references.items() if asking.stale(reference))
+    return Input(pod, images | dict.fromkeys(names[MAX_IMAGES:], _TOO_MANY), capacity, stale=stale)
+
+
 def _settled(pod: Pod, capacity: Capacity, images: Mapping[str, Outcome | None]) -> bool:
     """Whether the images that are known settle the decision already, so that nobody need wait for the others."""
     known = {name: outcome for name, outcome in images.items() if isinstance(outcome, ImagePlatforms)}
@@ -136,3 +149,4 @@ _TOO_MANY: Final = Failure(
     f"the pod has more than {MAX_LOOKUPS} images that are not known, or {MAX_IMAGES} in all; the others come first",
 )
 _NOT_ASKED: Final = Failure(Reason.UNRESOLVED, "it was not asked for: the other images settle the decision")
+_NOT_YET: Final = Failure(Reason.UNRESOLVED, "it was not looked up yet")

@@ -48,6 +48,10 @@ class ProcessMetrics:
         """Show values that somebody else counts, as a function tells them whenever somebody scrapes."""
         self.registry.register(_Told(lambda: CounterMetricFamily(name, meaning, labels=labels), values))
 
+    def histogram(self, name: str, meaning: str, buckets: Sequence[float]) -> Callable[[float], None]:
+        """Show how values are spread; gives what takes one."""
+        return Histogram(name, meaning, buckets=buckets, registry=self.registry).observe
+
     def exposition(self) -> bytes:
         """All metrics as text."""
         return generate_latest(self.registry)

@@ -69,7 +69,7 @@ class Events:
     def _raw(self, kind: Kind, thing: Mapping[str, Any], event: Event) -> dict[str, Any]:
         metadata = thing["metadata"]
         regarding = {
-            "apiVersion": f"{kind.group}/{kind.version}",
+            "apiVersion": kind.api_version,
             "kind": kind.name,
             "namespace": metadata["namespace"],
             "name": metadata["name"],

@@ -25,13 +25,22 @@ class Kind:
     version: str = "v1"
 
     @property
+    def api_version(self) -> str:
+        """Group and version, as objects name them; those of the core have no group."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
     def path(self) -> str:
         """The collection of all namespaces."""
-        return f"/apis/{self.group}/{self.version}/{self.plural}"
+        return f"{self._root}/{self.plural}"
 
     def path_in(self, namespace: str) -> str:
         """The collection of one namespace."""
-        return f"/apis/{self.group}/{self.version}/namespaces/{namespace}/{self.plural}"
+        return f"{self._root}/namespaces/{namespace}/{self.plural}"
+
+    @property
+    def _root(self) -> str:
+        return f"/{'apis' if self.group else 'api'}/{self.api_version}"
 
     def pod(self, thing: Object) -> Pod:
         """The template of an object, which reads like a pod."""
@@ -40,6 +49,7 @@ class Kind:
         return thing
 
 
+POD: Final = Kind("Pod", "", "pods", ())
 DAEMON_SET: Final = Kind("DaemonSet", "apps", "daemonsets")
 KINDS: Final = (
     Kind("Deployment", "apps", "deployments"),
