@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Final
 
+import orjson
+
 from rightarch import patches, placement
 from rightarch import pod as pods
 from rightarch.affinity import Writing
@@ -24,6 +26,7 @@ KEY: Final = "rightarch.dev/template"
 Workload = Mapping[str, Any]
 """A raw object with a pod template: in ``spec.template``, or, as a CronJob, in ``spec.jobTemplate.spec.template``."""
 
+_ROLLED: Final = "rolled"
 _DECIDED: Final = frozenset(
     {
         Reason.CONSTRAINED,
@@ -89,12 +92,19 @@ def standing(workload: Workload) -> Standing:
     return Standing.DECIDED if is_decided(reason) else Standing.WAITING
 
 
-def apply(decision: Decision, workload: Workload) -> Patch:
+def rolled(workload: Workload) -> int | None:
+    """The generation of a workload that a change of ours made outside of admission, which rolled its pods; or None."""
+    generation = placement.read_record(_annotation(workload))[0].get(_ROLLED)
+    return generation if isinstance(generation, int) else None
+
+
+def apply(decision: Decision, workload: Workload, *, rolls: bool = False) -> Patch:
     """The JSON Patch of the workload that carries out a decision on its template.
 
     Args:
         decision: made with ``Input.pod`` as of ``pod_of`` and ``Input.written`` as of ``written``.
         workload: the raw object.
+        rolls: whether it is changed outside of admission: then it is noted which generation a new template makes.
 
     Returns:
         Operations; none where all is as it should be, and none where nothing was decided that was decided before for
@@ -104,11 +114,18 @@ def apply(decision: Decision, workload: Workload) -> Patch:
     if not is_decided(decision.reason) and standing(workload) is Standing.DECIDED:
         return []
     before = written(workload)
+    patch = patches.terms(pod_of(workload), before, decision.writing, _path(workload))
     record = placement.record(decision, before if decision.writing is None else decision.writing)
+    if (generation := _generation(workload) + 1 if patch and rolls else rolled(workload)) is not None:
+        record = orjson.dumps(orjson.loads(record) | {_ROLLED: generation}).decode()
     if not patches.fits(workload, KEY, record):
         return []
-    patch = patches.terms(pod_of(workload), before, decision.writing, _path(workload))
     return patch + patches.entry(workload, "annotations", KEY, record)
+
+
+def changes_template(patch: Patch) -> bool:
+    """Whether a patch of a workload makes a new template, and not only a note of what was decided."""
+    return any(operation["path"].startswith("/spec/") for operation in patch)
 
 
 def retract(workload: Workload) -> Patch:
@@ -128,6 +145,11 @@ def _holder(workload: Workload) -> Mapping[str, Any]:
 def _path(workload: Workload) -> str:
     """Where the template is, as a JSON Pointer (RFC 6901)."""
     return "/spec/jobTemplate/spec/template" if "jobTemplate" in (workload.get("spec") or {}) else "/spec/template"
+
+
+def _generation(workload: Workload) -> int:
+    generation: int = workload["metadata"].get("generation", 0)
+    return generation
 
 
 def _annotation(workload: Workload) -> str | None:
