@@ -1,10 +1,19 @@
 """Policies: what admins say about architectures, and which of it applies to a pod. Pure.
 
 Choices (how a pod is decided) come from the one policy that wins; facts (what images and nodes really are) from all
-cluster policies that match.
+cluster policies that match. One noun a module, each importing only those above it::
+
+    spec        what a policy may say: the models of both kinds
+    globs       patterns of images
+    selectors   label selectors, one or a thousand at once
+    effective   what applies to one pod
+    policy      one object that was read, or why it can't be obeyed
+    policies    all of them together: gives what applies to a pod
 """
 
 from rightarch.policy.effective import BUILT_IN, Effective, Facts
+from rightarch.policy.policies import ANNOTATION, IGNORE, Policies
+from rightarch.policy.policy import InvalidPolicy, Kind, Policy
 from rightarch.policy.spec import (
     ArchitecturePolicySpec,
     Architectures,
@@ -20,7 +29,9 @@ from rightarch.policy.spec import (
 )
 
 __all__ = [
+    "ANNOTATION",
     "BUILT_IN",
+    "IGNORE",
     "ArchitecturePolicySpec",
     "Architectures",
     "Choices",
@@ -29,7 +40,11 @@ __all__ = [
     "Emulation",
     "Facts",
     "ImageOverride",
+    "InvalidPolicy",
+    "Kind",
     "OnUnresolved",
+    "Policies",
+    "Policy",
     "Preferred",
     "Share",
     "TemplateRule",
