@@ -10,6 +10,9 @@ from rightarch.pod import REQUIRED, Pod
 MAX_ANNOTATIONS: Final = 256 * 1024
 """Bytes that the API server lets all annotations of an object have: ours must never be what exceeds it."""
 
+GATE: Final = "rightarch.dev/platforms"
+"""The scheduling gate that holds pods whose images are not known yet."""
+
 Patch = list[dict[str, Any]]
 """JSON Patch operations."""
 
@@ -44,6 +47,15 @@ def entry(thing: Mapping[str, Any], kind: str, key: str, value: str | None) -> P
     if value is None:
         return [{"op": "remove", "path": path}]
     return [_add(path, value) if entries else _add(f"/metadata/{kind}", {key: value})]
+
+
+def ungate(pod: Pod) -> Patch:
+    """Operations that end our scheduling gate and no other; none where the pod has none of ours."""
+    names = pods.gates(pod)
+    if GATE not in names:
+        return []
+    path = f"/spec/schedulingGates/{names.index(GATE)}"
+    return [{"op": "test", "path": f"{path}/name", "value": GATE}, {"op": "remove", "path": path}]
 
 
 def fits(thing: Mapping[str, Any], key: str, value: str) -> bool:

@@ -17,10 +17,17 @@ from rightarch.capacity import Capacity
 from rightarch.patches import Patch
 from rightarch.platforms import ImagePlatforms, common_architectures
 from rightarch.pod import Pod
+from rightarch.policy import BUILT_IN, Effective
 from rightarch.reasons import Note, Reason
 
 KEY: Final = "rightarch.dev/decision"
 """The label, which carries the Reason, and the annotation, which carries why."""
+GATED: Final = "rightarch.dev/gated"
+"""The label of pods that our gate holds."""
+APPLIED: Final = "rightarch.dev/applied-policy"
+"""The label that tells which policy decided: the value of ``Effective.label``."""
+SHARE: Final = "rightarch.dev/share"
+"""The label that carries the share choice of a pod."""
 DEFAULT_OS: Final = "linux"
 
 _MAX_ANNOTATION: Final = 8 * 1024
@@ -54,6 +61,13 @@ class Input:
         capacity: what the nodes of the cluster have.
         written: what an earlier invocation wrote; None where the pod's own annotation tells.
         stale: the names of those images whose registry failed to confirm what is known of them.
+        policy: what applies to the pod.
+        counts: live pods of the pod's owner per share choice, with those that are chosen and not seen yet.
+        gating: whether a gate that is added now will be ended: the controller is alive. Else ``Gate`` acts as
+            ``afterGate``.
+        gated: whether the pod is stored and held by our gate: then constraints may only be appended to.
+        overdue: whether its gate has lasted as long as it may.
+        namespace: of the pod, where its metadata don't tell.
     """
 
     pod: Pod
@@ -61,6 +75,25 @@ class Input:
     capacity: Capacity = field(default_factory=Capacity)
     written: Writing | None = None
     stale: frozenset[str] = frozenset()
+    policy: Effective = BUILT_IN
+    counts: Mapping[str, int] = field(default_factory=dict)
+    gating: bool = False
+    gated: bool = False
+    overdue: bool = False
+    namespace: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """A preferred node affinity term of ours: architectures that the pod should rather run on.
+
+    Attributes:
+        weight: 1 to 100.
+        architectures: sorted.
+    """
+
+    weight: int
+    architectures: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +108,13 @@ class Decision:
         images: per image name, its platforms, or the failure.
         notes: what else is worth knowing.
         writing: what is appended to the required terms; None leaves the spec as it is.
+        policy: what applied to the pod.
+        gate: whether our gate is to hold the pod until its images are known.
+        denied: whether the pod is to be refused; the message says why, and what to do.
+        audit: whether the spec stays as it is whatever was decided: label and annotation alone tell.
+        preferences: what is added to the preferred terms.
+        tolerations: what is added to the tolerations, as the API has them.
+        share: the value of the label ``rightarch.dev/share``, or None for none of ours.
     """
 
     reason: Reason
@@ -84,6 +124,13 @@ class Decision:
     images: Mapping[str, ImagePlatforms | Failure] = field(default_factory=dict)
     notes: tuple[Note, ...] = ()
     writing: Writing | None = None
+    policy: Effective = BUILT_IN
+    gate: bool = False
+    denied: bool = False
+    audit: bool = False
+    preferences: tuple[Preference, ...] = ()
+    tolerations: tuple[Mapping[str, Any], ...] = ()
+    share: str | None = None
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -138,6 +185,19 @@ def apply(decision: Decision, pod: Pod) -> Patch:
     records = (_short(decision, written), _shortest(decision, written))
     fitting = next((text for text in records if patches.fits(pod, KEY, text)), None)
     return patch + patches.entry(pod, "annotations", KEY, fitting)
+
+
+def release(decision: Decision, pod: Pod) -> Patch:
+    """The JSON Patch that ends the gate of a stored pod and writes what was decided, in one update.
+
+    Args:
+        decision: made with ``Input.gated``; one that holds the pod on (``gate``) has nothing to release.
+        pod: as it was read. That nobody has changed it since is the caller's condition, by its resourceVersion.
+
+    Returns:
+        What ``apply`` does, and the end of gate and label; an operation tests that it is our gate that goes.
+    """
+    return apply(decision, pod) + patches.ungate(pod) + patches.entry(pod, "labels", GATED, None)
 
 
 def record(decision: Decision, writing: Writing) -> str:

@@ -56,6 +56,11 @@ def os_name(pod: Pod) -> str | None:
     return _mapping(_mapping(pod, "spec"), "os").get("name") or None
 
 
+def gates(pod: Pod) -> tuple[str, ...]:
+    """The names of the scheduling gates that hold it, in its order."""
+    return tuple(gate["name"] for gate in _mapping(pod, "spec").get("schedulingGates") or ())
+
+
 def labels(pod: Pod) -> Mapping[str, str]:
     """The labels of the pod."""
     return _mapping(_mapping(pod, "metadata"), "labels")

@@ -58,13 +58,32 @@ class Reason(StrEnum):
             "in `imageOverrides` of a policy."
         ),
     )
-    SKIPPED = (
-        "Skipped",
-        "The pod is bound to its node already; an architecture constraint could only strand it.",
+    NOT_ALLOWED = (
+        "NotAllowed",
+        "The pod can run on no architecture that its policy allows.",
         False,
         (
-            "Nothing. A DaemonSet's pods are constrained by its template; a pod that names its node is its author's "
-            "decision."
+            "Build the images that the message names for an allowed architecture, take the architecture out of the "
+            "pod's own constraints, or allow one more in the policy. By the policy's `onNotAllowed` the pod was left "
+            "as it is, stays Pending, or was refused."
+        ),
+    )
+    EMULATED = (
+        "Emulated",
+        "No architecture is supported by all images of the pod: it is kept to nodes that emulate one.",
+        False,
+        (
+            "Build the image that the message names for an architecture of the others: emulated programs are several "
+            "times slower, and some fail."
+        ),
+    )
+    SKIPPED = (
+        "Skipped",
+        "The pod's place is none of Rightarch's business, as the message says.",
+        False,
+        (
+            "Nothing. A pod that is bound to its node could only be stranded: a DaemonSet's pods are constrained by "
+            "its template. Else a policy, a RuntimeClass or an annotation leaves the pod alone."
         ),
     )
 
@@ -220,4 +239,40 @@ class Note(StrEnum):
         "An image has linux/386 and not amd64: some amd64 nodes refuse to pull it.",
         True,
         "Build the image for linux/amd64.",
+    )
+    GATED = (
+        "Gated",
+        "A scheduling gate holds the pod until its images are known, or the policy's time for that has passed.",
+        True,
+        (
+            "Nothing: it is released within seconds of the registry's answer, and at the latest after the policy's "
+            "`gateTimeoutSeconds`. `rightarch release` ends the gate at once."
+        ),
+    )
+    GATE_TIMED_OUT = (
+        "GateTimedOut",
+        "The pod's gate lasted as long as the policy lets it: an image is still not known.",
+        True,
+        "Look at the registry that the message names. The pod went on as the policy's `afterGate` says.",
+    )
+    ASSUMED = (
+        "Assumed",
+        "An image is not known: it was assumed to run on the architectures that the policy falls back to.",
+        True,
+        "Look at the Reason. What the image really supports was not asked.",
+    )
+    OVERRIDDEN = (
+        "Overridden",
+        "What an image runs on was taken from a policy, and not from its manifest.",
+        False,
+        "Nothing, as long as the policy's `imageOverrides` are true.",
+    )
+    PREFERENCE_KEPT = (
+        "PreferenceKept",
+        "The pod's own preferences among nodes left no room for the policy's.",
+        False,
+        (
+            "Nothing. The policy's preference needs a pod that prefers no architecture itself, and whose other "
+            "preferences have a weight above 1: it must stay lighter than they are."
+        ),
     )
