@@ -127,7 +127,38 @@ def test_daemon_sets_are_sent_when_their_template_is_new(sent: Sent) -> None:
         assert sent.after("PATCH", f"{collection}/agent", change, merge) == called, change
 
 
-def test_other_workloads_are_not_sent(sent: Sent) -> None:
-    """Their pods are, when they come."""
-    deployment = daemon_set() | {"kind": "Deployment"}
-    assert sent.after("POST", "/apis/apps/v1/namespaces/daemons/deployments", deployment) == []
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet"])
+def test_workloads_of_other_kinds_are_sent_likewise(sent: Sent, kind: str) -> None:
+    """A policy may want their templates written."""
+    collection = f"/apis/apps/v1/namespaces/daemons/{kind.lower()}s"
+    item = daemon_set() | {"kind": kind}
+    item["spec"] |= {"replicas": 0}  # no pods, which would be sent too
+    assert sent.after("POST", collection, item) == [WORKLOADS]
+    sent.client.post(collection, json=item).raise_for_status()
+    merge = "application/merge-patch+json"
+    assert sent.after("PATCH", f"{collection}/agent", {"spec": {"minReadySeconds": 5}}, merge) == []
+
+
+def test_cron_jobs_are_sent_when_the_template_of_their_pods_is_new(sent: Sent) -> None:
+    """Not when they are to run at another time."""
+    collection = "/apis/batch/v1/namespaces/daemons/cronjobs"
+    pod = {"spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "127.0.0.1:9/app:1"}]}}
+    item = {
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "metadata": {"name": "nightly"},
+        "spec": {"schedule": "@daily", "jobTemplate": {"spec": {"template": pod}}},
+    }
+    assert sent.after("POST", collection, item) == [WORKLOADS]
+    sent.client.post(collection, json=item).raise_for_status()
+    merge = "application/merge-patch+json"
+    assert sent.after("PATCH", f"{collection}/nightly", {"spec": {"schedule": "@hourly"}}, merge) == []
+    assert sent.after("PATCH", f"{collection}/nightly", {"spec": {"suspend": True}}, merge) == []
+    other = {"spec": {"jobTemplate": {"spec": {"template": {"spec": {"priority": None, "hostname": "h"}}}}}}
+    assert sent.after("PATCH", f"{collection}/nightly", other, merge) == [WORKLOADS]
+
+
+def test_replica_sets_are_never_sent(sent: Sent) -> None:
+    """A Deployment would not know its own again."""
+    item = daemon_set() | {"kind": "ReplicaSet"}
+    assert sent.after("POST", "/apis/apps/v1/namespaces/daemons/replicasets", item) == []

@@ -102,7 +102,7 @@ class ControllerServer:
 
 
 def workloads_configuration(webhook: WebhookServer, **parts: Any) -> dict[str, Any]:  # noqa: ANN401 - as there
-    """The MutatingWebhookConfiguration that has a webhook decide on the templates of DaemonSets.
+    """The MutatingWebhookConfiguration that has a webhook decide on the templates of workloads.
 
     Args:
         webhook: which is asked.
@@ -111,12 +111,15 @@ def workloads_configuration(webhook: WebhookServer, **parts: Any) -> dict[str, A
     item = webhook.configuration(name="rightarch-workloads", **parts)
     (entry,) = item["webhooks"]
     url = f"https://127.0.0.1:{webhook.port}/mutate/workloads"
-    rule = {"apiGroups": ["apps"], "apiVersions": ["v1"], "resources": ["daemonsets"], "scope": "*"}
-    condition = "request.operation == 'CREATE' || object.spec.template != oldObject.spec.template"
+    of_apps = {"apiGroups": ["apps"], "resources": ["daemonsets", "deployments", "statefulsets"]}
+    of_batch = {"apiGroups": ["batch"], "resources": ["cronjobs"]}
+    rule = {"operations": ["CREATE", "UPDATE"], "apiVersions": ["v1"], "scope": "*"}
+    nested = "object.spec.jobTemplate.spec.template != oldObject.spec.jobTemplate.spec.template"
+    changed = f"has(object.spec.jobTemplate) ? {nested} : object.spec.template != oldObject.spec.template"
     changes = {
         "name": "workloads.rightarch.dev",
         "clientConfig": entry["clientConfig"] | {"url": url},
-        "rules": [{"operations": ["CREATE", "UPDATE"], **rule}],
-        "matchConditions": [{"name": "template-is-new", "expression": condition}],
+        "rules": [rule | of_apps, rule | of_batch],
+        "matchConditions": [{"name": "template-is-new", "expression": f"request.operation == 'CREATE' || ({changed})"}],
     }
     return {**item, "webhooks": [entry | changes]}
