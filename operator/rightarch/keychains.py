@@ -128,6 +128,10 @@ class PullSecrets:
         self.scope: str = scope
         self._reader, self._namespace, self._names = reader, namespace, names
 
+    def serves(self, reference: Reference) -> bool:  # noqa: ARG002 - what they hold is told by reading them alone
+        """Every image, for all that is known."""
+        return True
+
     async def credentials(self, reference: Reference) -> Sequence[Credential]:
         """Those of all the secrets that match, as the kubelet orders them.
 

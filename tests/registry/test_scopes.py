@@ -40,6 +40,11 @@ class Given:
     offered: Sequence[Credential] = ()
     failing: bool = False
     asked: int = 0
+    serving: bool = True
+
+    def serves(self, reference: Reference) -> bool:  # noqa: ARG002 - the protocol's form
+        """As it was made."""
+        return self.serving
 
     async def credentials(self, reference: Reference) -> Sequence[Credential]:
         """What it was given."""
@@ -168,6 +173,22 @@ async def test_an_identity_may_answer_in_each_namespace_apart(server: RegistrySe
     assert await reason(registry, reference, Scoped(identity, "team-a/")) == "Found"
     assert registry.known(reference, Scoped(identity, "team-b/")) is None
     assert registry.known(reference, Scoped(identity, "team-a/")) is not None
+
+
+async def test_whose_keychains_serve_the_image_not_asks_as_everybody(
+    server: RegistryServer, registry: Registry
+) -> None:
+    """One look-up for all namespaces, also of what fails, and no keychain is asked: an identity elsewhere is none."""
+    public, private = pushed(server, "public/unserved", "1"), pushed(server, "private/app", "unserved")
+    chains = [
+        Chain((Scoped(Given(CLUSTER, [ALICE], serving=False), f"team-{n}/"), Given(CLUSTER, serving=False)))
+        for n in range(5)
+    ]
+    for reference, outcome in ((public, "Found"), (private, "AccessDenied")):
+        found = await asyncio.gather(*(reason(registry, reference, *chain.keychains) for chain in chains))
+        assert set(found) == {outcome}
+    assert registry.stats.lookups == {"Found": 1, "AccessDenied": 1}
+    assert registry.known(private, Given("team-9/")) is None
 
 
 async def test_nobody_joins_the_look_up_of_another_scope(server: RegistryServer, registry: Registry) -> None:

@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 IMAGE = Reference.parse("registry.example/app:1")
 IDENTITY = InMemoryKeychain(CLUSTER, {"registry.example": [Credential("identity", "i")]})
 ALICE = Credential("alice", "a")
+CLOUD_IMAGES = {
+    "ecr": Reference.parse("123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:1"),
+    "gar": Reference.parse("europe-docker.pkg.dev/project/repository/app:1"),
+    "acr": Reference.parse("team.azurecr.io/app:1"),
+}
 
 
 class Objects:
@@ -72,9 +77,9 @@ def pod(*names: str, **spec: object) -> dict[str, Any]:
     return {"metadata": {}, "spec": {"imagePullSecrets": [{"name": name} for name in names], **spec}}
 
 
-def scopes(keys: Keys) -> list[str]:
+def scopes(keys: Keys, image: Reference = IMAGE) -> list[str]:
     """Whose answers are given, in order."""
-    return [link.scope for link in links(keys)]
+    return [link.scope for link in links(keys, image)]
 
 
 @pytest.mark.parametrize(
@@ -97,14 +102,29 @@ def test_a_pods_own_secrets_come_first_and_nobody_last(
     assert scopes(keychains(identity=identity, shared=shared).of_pod("team", pod(*names))) == expected
 
 
-async def test_clouds_that_are_on_are_rightarchs_own_identity() -> None:
-    """All of them, unless the settings say otherwise. Without one of their images nobody is asked."""
-    for given, expected in [({}, [CLUSTER, ANONYMOUS]), ({"cloud_credentials": "none"}, [ANONYMOUS])]:
-        settings = ControllerSettings.load({"namespace": "rightarch", **given})
-        async with aclosing(Keychains.of(settings, cast("Cluster", Objects()))) as made:
-            found = links(made.of_pod("team", pod()))
-            assert [link.scope for link in found] == expected
-            assert [await link.credentials(IMAGE) for link in found] == [()] * len(found)
+@pytest.mark.parametrize(
+    ("clouds", "mine"),
+    [
+        (None, {"ecr", "gar", "acr"}),
+        ("ecr,gar,acr", {"ecr", "gar", "acr"}),
+        ("acr", {"acr"}),
+        ("gar,ecr", {"gar", "ecr"}),
+        ("none", set()),
+    ],
+)
+@pytest.mark.parametrize("shared", ["cluster", "namespace"])
+async def test_clouds_that_are_on_serve_the_images_of_their_registries(
+    clouds: str | None, mine: Collection[str], shared: str
+) -> None:
+    """All clouds, unless the settings say otherwise. Other images, and their look-ups, are in everybody's scope."""
+    given = {"namespace": "rightarch", "identity_scope": shared} | ({"cloud_credentials": clouds} if clouds else {})
+    own = CLUSTER if shared == "cluster" else "team/"
+    async with aclosing(Keychains.of(ControllerSettings.load(given), cast("Cluster", Objects()))) as made:
+        for cloud, image in CLOUD_IMAGES.items():
+            expected = [own, ANONYMOUS] if cloud in mine else [ANONYMOUS]
+            assert scopes(made.of_pod("team", pod()), image) == expected
+        assert scopes(made.of_pod("team", pod())) == [ANONYMOUS]
+        assert scopes(made.of_pod("team", pod("a"))) == ["team/a", ANONYMOUS]
 
 
 @pytest.mark.parametrize(
@@ -139,7 +159,7 @@ async def test_the_secrets_of_a_pod_are_matched_together() -> None:
         opaque={"type": "Opaque", "data": {".dockerconfigjson": "e30="}},
     )
     keys = keychains(objects).of_pod("team", pod("damaged", "wide", "forbidden", "narrow", "missing", "opaque"))
-    assert [each.username for each in await links(keys)[0].credentials(IMAGE)] == ["narrow", "wide"]
+    assert [each.username for each in await links(keys, IMAGE)[0].credentials(IMAGE)] == ["narrow", "wide"]
 
 
 @pytest.mark.parametrize(
@@ -149,14 +169,14 @@ async def test_a_secret_that_can_not_be_read_now_is_no_answer(error: Exception) 
     """Nobody knows what it would have given."""
     keys = keychains(Objects(a=secret(), failing=error)).of_pod("team", pod("a", "failing"))
     with pytest.raises(UnresolvedImage, match="a pull secret of the pod can't be read now"):
-        await links(keys)[0].credentials(IMAGE)
+        await links(keys, IMAGE)[0].credentials(IMAGE)
 
 
 async def test_a_secret_is_read_once_at_a_time_and_never_kept() -> None:
     """Many images of one pod ask for it at once; the next pod's look-up reads it anew."""
     objects = Objects(a=secret())
     found = keychains(objects)
-    link = links(found.of_pod("team", pod("a")))[0]
+    link = links(found.of_pod("team", pod("a")), IMAGE)[0]
     assert await asyncio.gather(*(link.credentials(IMAGE) for _ in range(50))) == [[ALICE]] * 50
     assert objects.read_ == ["a"]
     objects.objects["/api/v1/namespaces/team/secrets/a"] = secret(password="changed")  # noqa: S106 - of the tests
@@ -202,5 +222,5 @@ async def test_an_account_that_can_not_be_read_gives_no_secrets(error: Exception
 
 
 async def _credentials(found: Keychains) -> list[str]:
-    link = links(found.of_pod("team", pod("a")))[0]
+    link = links(found.of_pod("team", pod("a")), IMAGE)[0]
     return [each.username for each in await link.credentials(IMAGE)]

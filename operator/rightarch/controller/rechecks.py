@@ -70,8 +70,8 @@ class Rechecks:
 
     async def _check(self, key: Key) -> None:
         """Ask in the name of whoever found it, if there still is one."""
-        scope, reference = key
+        scope, reference = key[0], Reference.parse(key[1])
         keys = self._keychains.of_scope(scope)
-        if links(keys)[0].scope == scope:
-            await self._registry.confirm(Reference.parse(reference), keys)
+        if links(keys, reference)[0].scope == scope:
+            await self._registry.confirm(reference, keys)
             self.done += 1

@@ -39,6 +39,13 @@ class Keychain(Protocol):
     def scope(self) -> str:
         """Who is asking: answers found by a credential are given to the same scope only. Anonymous is ``""``."""
 
+    def serves(self, reference: Reference) -> bool:
+        """Whether it may have credentials for an image; tells at once, and asks nobody.
+
+        Where it has none for certain, it is as if it were not there: the image is looked up, remembered and shared
+        in the scopes of the others, or in everybody's.
+        """
+
     async def credentials(self, reference: Reference) -> Sequence[Credential]:
         """All credentials that match a reference, in the order in which they are to be tried.
 
@@ -53,6 +60,10 @@ class AnonymousKeychain:
 
     scope: str = ANONYMOUS
 
+    def serves(self, reference: Reference) -> bool:  # noqa: ARG002 - the protocol's form
+        """Every image."""
+        return True
+
     async def credentials(self, reference: Reference) -> Sequence[Credential]:  # noqa: ARG002 - the protocol's form
         """Nothing: every image is asked for anonymously."""
         return ()
@@ -64,6 +75,10 @@ class InMemoryKeychain:
 
     scope: str
     registries: Mapping[str, Sequence[Credential]]
+
+    def serves(self, reference: Reference) -> bool:
+        """The images of these registries."""
+        return reference.domain in self.registries
 
     async def credentials(self, reference: Reference) -> Sequence[Credential]:
         """Those of the reference's registry."""
@@ -77,6 +92,10 @@ class Scoped:
     keychain: Keychain
     scope: str
 
+    def serves(self, reference: Reference) -> bool:
+        """What the keychain does."""
+        return self.keychain.serves(reference)
+
     async def credentials(self, reference: Reference) -> Sequence[Credential]:
         """Those of the keychain."""
         return await self.keychain.credentials(reference)
@@ -86,7 +105,8 @@ class Scoped:
 class Chain:
     """Keychains that are tried one after the other. What one of them finds is remembered in its own scope.
 
-    The first scope is the narrowest, that of who asks: look-ups are shared, and failures remembered, in it.
+    The first scope is the narrowest, that of who asks: look-ups are shared, and failures remembered, in that of the
+    first that serves the image.
     """
 
     keychains: tuple[Keychain, ...]
@@ -98,9 +118,10 @@ Keys: TypeAlias = Keychain | Chain
 _ANYBODY: Final = AnonymousKeychain()
 
 
-def links(keys: Keys) -> tuple[Keychain, ...]:
-    """The keychains to try, in order; at last nobody's, without a credential."""
-    given = keys.keychains if isinstance(keys, Chain) else (keys,)
+def links(keys: Keys, reference: Reference) -> tuple[Keychain, ...]:
+    """The keychains to try for an image, in order; at last nobody's, without a credential."""
+    chained = keys.keychains if isinstance(keys, Chain) else (keys,)
+    given = tuple(link for link in chained if link.serves(reference))
     return given if given and given[-1].scope == ANONYMOUS else (*given, _ANYBODY)
 
 

@@ -95,6 +95,10 @@ class LoginKeychain:
         """The user: a command serves one."""
         return "login"
 
+    def serves(self, reference: Reference) -> bool:  # noqa: ARG002 - the protocol's form
+        """Every image: nobody else asks."""
+        return True
+
     async def credentials(self, reference: Reference) -> Sequence[Credential]:
         """What the registry's helper gives, then what the configuration holds itself."""
         name = self._login.helper(reference)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Literal, cast
 
@@ -99,6 +100,11 @@ class Plugins:
         self, providers: Sequence[Provider], folder: Path, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._plugins = [_Plugin(provider, folder, clock) for provider in providers]
+        self._asked = lru_cache(_REMEMBERED)(self._matching)  # each admission asks, and matching takes its time
+
+    def serves(self, reference: Reference) -> bool:
+        """Those that the configuration of a plugin matches."""
+        return bool(self._asked(Reference(reference.domain, reference.path)))
 
     async def credentials(self, reference: Reference) -> Sequence[Credential]:
         """What the plugins that serve the image's registry give.
@@ -106,12 +112,15 @@ class Plugins:
         Raises:
             UnresolvedImage: one of them fails, and what the others give is nothing.
         """
-        asked = [plugin for plugin in self._plugins if plugin.provider.serves(reference)]
+        asked = self._asked(Reference(reference.domain, reference.path))
         answers = await asyncio.gather(*(plugin.entries(reference) for plugin in asked))
         found = matching((entry for entries in answers for entry in entries or ()), reference)
         if not found and any(entries is None for entries in answers):
             raise UnresolvedImage(Reason.UNRESOLVED, "a credential provider failed; it is asked again")
         return found
+
+    def _matching(self, image: Reference) -> tuple["_Plugin", ...]:
+        return tuple(plugin for plugin in self._plugins if plugin.provider.serves(image))
 
 
 class _Plugin:

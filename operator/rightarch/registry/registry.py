@@ -133,7 +133,7 @@ class Registry:
 
     async def confirm(self, reference: Reference, keys: Keys) -> None:
         """Ask whether what is known still holds. The observer is told what is found, since that is no use of it."""
-        key = (links(keys)[0].scope, reference.canonical)
+        key = (links(keys, reference)[0].scope, reference.canonical)
         task = self._flights.get(key)
         if task is None:
             if self._full(reference):
@@ -174,7 +174,7 @@ class Registry:
             one: that reads no Secret, and is done once for all who use it.
         """
         now = self._clock()
-        for place, link in enumerate(links(keys)):
+        for place, link in enumerate(links(keys, reference)):
             key = (link.scope, reference.canonical)
             answer = self._answers.get(key) or (None if place else self._failures.get(key))
             if answer is not None and now < answer.stale_until:
@@ -182,7 +182,7 @@ class Registry:
         return None
 
     async def _looked_up(self, reference: Reference, keys: Keys, *, record: bool) -> ImagePlatforms | ImageError:
-        key = (links(keys)[0].scope, reference.canonical)
+        key = (links(keys, reference)[0].scope, reference.canonical)
         task = self._flights.get(key)
         if task is None:
             if self._full(reference):
@@ -283,7 +283,7 @@ class Registry:
                 now, and last that one was denied.
         """
         problems: list[ImageError] = []
-        for link in links(keys):
+        for link in links(keys, reference):
             for credential in await _offered(link, reference, problems):
                 try:
                     return await self._run(flow(credential)), link.scope

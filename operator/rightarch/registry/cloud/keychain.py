@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import Collection, Hashable, Sequence
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Final, Protocol, Self
 
 from rightarch.errors import UnresolvedImage
 from rightarch.reasons import Reason
@@ -16,6 +17,8 @@ from rightarch.registry.cloud.google import Google
 from rightarch.registry.cloud.leases import Leases
 from rightarch.registry.keychain import ANONYMOUS, CLUSTER, Credential
 from rightarch.registry.proxies import Proxies
+
+_REMEMBERED: Final = 1024
 
 
 class Provider(Protocol):
@@ -46,6 +49,7 @@ class CloudKeychain:
     def __init__(self, client: CredentialClient, *providers: Provider) -> None:
         self._client, self._providers = client, providers
         self._leases: Leases[Credential] = Leases()
+        self._located = lru_cache(_REMEMBERED)(self._locate)  # each admission asks
 
     @classmethod
     def of(cls, clouds: Collection[str], ca_file: Path | None = None, environment: Environment = os.environ) -> Self:
@@ -72,17 +76,18 @@ class CloudKeychain:
         """That of the cluster; nobody's, where no cloud is on."""
         return CLUSTER if self._providers else ANONYMOUS
 
+    def serves(self, reference: Reference) -> bool:
+        """The images of registries of the clouds that are on."""
+        return self._located(reference.domain) is not None
+
     async def credentials(self, reference: Reference) -> Sequence[Credential]:
         """The credential for the reference's registry, if this process has an identity that gets one.
 
         Raises:
             UnresolvedImage: it has one, but the cloud does not give the credential now.
         """
-        for provider in self._providers:
-            key = provider.locate(reference.domain)
-            if key is not None:
-                return await self._of(provider, key, reference)
-        return ()
+        found = self._located(reference.domain)
+        return () if found is None else await self._of(*found, reference)
 
     async def aclose(self) -> None:
         """End the exchanges that are running, and close all connections."""
@@ -90,6 +95,11 @@ class CloudKeychain:
         for provider in self._providers:
             await provider.aclose()
         await self._client.aclose()
+
+    def _locate(self, domain: str) -> tuple[Provider, Hashable] | None:
+        """Whose a registry is, and by what its credential is kept; None where it is no cloud's."""
+        keyed = ((provider, provider.locate(domain)) for provider in self._providers)
+        return next(((provider, key) for provider, key in keyed if key is not None), None)
 
     async def _of(self, provider: Provider, key: Hashable, reference: Reference) -> Sequence[Credential]:
         try:
