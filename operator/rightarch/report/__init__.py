@@ -1,0 +1,21 @@
+"""The readiness report: which workloads can run on an architecture, what keeps the others, and what that is worth.
+
+One noun a module. Pure, from values to values::
+
+    quantities · taints       amounts and taints, as Kubernetes has them
+    requests                  what the scheduler reserves for a pod
+    nodes                     the machines
+    workload · inventory      pods, grouped by who answers for them
+    verdict                   whether a workload can run there: asked of the engine that decides for pods
+    prices · money            what is stated of prices, and what workloads cost by it
+    tags                      which tags are newer ones of the same flavour
+    manifests                 files in place of a cluster
+    report                    all of it as one value, ranked
+
+Edges::
+
+    collecting                the objects of a cluster, a page at a time
+    pulling · looking         credentials and look-ups of images
+    prometheus                prices by Karpenter's metrics
+    updates · storage         what registries tell of newer tags and of sizes
+"""

@@ -1,0 +1,114 @@
+"""Nodes: what of a cluster's machines matters to a report."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from rightarch.affinity import ARCH_KEYS, OS_KEYS
+from rightarch.capacity import Capacity
+from rightarch.report.quantities import Resources
+from rightarch.report.taints import Taint, lasting
+
+INSTANCE_TYPES: Final = ("node.kubernetes.io/instance-type", "beta.kubernetes.io/instance-type")
+HARDWARE: Final = frozenset(
+    {
+        *INSTANCE_TYPES,
+        "kubernetes.io/hostname",
+        "karpenter.k8s.aws/instance-family",
+        "karpenter.k8s.aws/instance-cpu-manufacturer",
+        "karpenter.azure.com/sku-family",
+        "karpenter.azure.com/sku-name",
+        "eks.amazonaws.com/nodegroup",
+        "eks.amazonaws.com/instance-family",
+        "cloud.google.com/gke-nodepool",
+        "cloud.google.com/machine-family",
+        "kubernetes.azure.com/agentpool",
+        "agentpool",
+    }
+)
+"""Labels that name machines, and so an architecture: which one, the nodes that have them show."""
+_ZONES: Final = ("topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone")
+_CAPACITY_TYPES: Final = ("karpenter.sh/capacity-type", "eks.amazonaws.com/capacityType")
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A machine.
+
+    Attributes:
+        resources: what pods may ask of it.
+        whole: what it has in all.
+        hardware: its labels that name machines.
+        price: what a label says that it costs; empty where none does.
+    """
+
+    name: str
+    os: str
+    architecture: str
+    taints: tuple[Taint, ...] = ()
+    resources: Resources = field(default_factory=Resources)
+    whole: Resources = field(default_factory=Resources)
+    instance_type: str = ""
+    zone: str = ""
+    capacity_type: str = ""
+    hardware: Mapping[str, str] = field(default_factory=dict)
+    price: str = ""
+
+    @classmethod
+    def of(cls, raw: Mapping[str, Any], price_label: str | None = None) -> "Node":
+        """What a raw Node says."""
+        labels: Mapping[str, str] = raw["metadata"].get("labels") or {}
+        status: Mapping[str, Any] = raw.get("status") or {}
+        return cls(
+            raw["metadata"]["name"],
+            _first(labels, OS_KEYS),
+            _first(labels, ARCH_KEYS),
+            lasting((raw.get("spec") or {}).get("taints") or ()),
+            Resources.of(status.get("allocatable")),
+            Resources.of(status.get("capacity")),
+            _first(labels, INSTANCE_TYPES),
+            _first(labels, _ZONES),
+            _first(labels, _CAPACITY_TYPES).lower().replace("_", "-"),
+            {key: value for key, value in labels.items() if key in HARDWARE},
+            labels.get(price_label, "") if price_label else "",
+        )
+
+
+class Nodes:
+    """All Nodes, by name; empty where they can't be read."""
+
+    def __init__(self, nodes: Iterable[Node] = ()) -> None:
+        self._nodes = {node.name: node for node in nodes}
+        kinds = {(n.os, n.architecture, n.taints) for n in self._nodes.values() if n.os and n.architecture}
+        self.kinds: tuple[tuple[str, str, tuple[Taint, ...]], ...] = tuple(sorted(kinds))
+        """What differs among them for the scheduler, as far as it matters here: each once."""
+        self.capacity = Capacity(frozenset((os, architecture) for os, architecture, _ in self.kinds))
+        self._seen = self._architectures()
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self._nodes.values())
+
+    def get(self, name: str) -> Node | None:
+        """A Node by its name."""
+        return self._nodes.get(name)
+
+    def implied(self, key: str, values: Iterable[str]) -> frozenset[str] | None:
+        """The architectures of the machines that have one of a label's values; None where a value was never seen."""
+        each = [self._seen.get((key, value)) for value in values]
+        if not each or any(found is None for found in each):
+            return None
+        return frozenset(architecture for found in each for architecture in found or ())
+
+    def _architectures(self) -> Mapping[tuple[str, str], set[str]]:
+        seen: dict[tuple[str, str], set[str]] = {}
+        for node in self._nodes.values():
+            for entry in node.hardware.items():
+                seen.setdefault(entry, set()).add(node.architecture)
+        return seen
+
+
+def _first(labels: Mapping[str, str], keys: Iterable[str]) -> str:
+    return next((labels[key] for key in keys if key in labels), "")

@@ -1,0 +1,88 @@
+"""The golden cases of `tests/cases/report`: objects in, a verdict for each workload out."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from rightarch.placement import Failure
+from rightarch.platforms import ImagePlatforms, Platform
+from rightarch.reasons import Reason
+from rightarch.report.inventory import Inventory
+from rightarch.report.manifests import add
+from rightarch.report.nodes import Node, Nodes
+from rightarch.report.verdict import Judgement, Question, judge
+from rightarch.report.workload import Workload
+
+FOLDER = Path(__file__).parents[1] / "cases" / "report"
+Case = Mapping[str, Any]
+CASES: list[Case] = [case for path in sorted(FOLDER.glob("*.yaml")) for case in yaml.safe_load(path.read_text())]
+NODES = {"a": {"arch": "amd64"}, "b": {"arch": "arm64"}}
+
+
+def known(image: str | list[str]) -> ImagePlatforms | Failure:
+    """What a case says of an image."""
+    if isinstance(image, list):
+        return ImagePlatforms("sha256:0", tuple(map(Platform.parse, image)), indexed=True)
+    if "/" in image:
+        return ImagePlatforms("sha256:0", (Platform.parse(image),), indexed=False)
+    return Failure(Reason(image), "as the case says")
+
+
+def node(name: str, said: Mapping[str, Any]) -> Node:
+    """A node of a case."""
+    labels = {"kubernetes.io/arch": said["arch"], "kubernetes.io/os": said.get("os", "linux")} | said.get("labels", {})
+    return Node.of({"metadata": {"name": name, "labels": labels}, "spec": {"taints": said.get("taints", [])}})
+
+
+def workloads(case: Case) -> list[Workload]:
+    """The workloads of a case's objects."""
+    inventory = Inventory(planned=case.get("planned", False))
+    for thing in case.get("objects", [{"kind": "Pod", "metadata": {"name": "x"}, "spec": case.get("pod")}]):
+        add(inventory, thing)
+    return inventory.workloads()
+
+
+def question(case: Case) -> Question:
+    """What a case asks of each."""
+    return Question(
+        case.get("architecture", "arm64"),
+        {name: known(image) for name, image in case["images"].items()},
+        Nodes(node(name, said) for name, said in case.get("nodes", NODES).items()),
+        case.get("guarded", False),
+        case.get("updates", {}),
+    )
+
+
+def told(workload: Workload, judgement: Judgement, expected: Mapping[str, Any]) -> dict[str, Any]:
+    """What the report says of a workload, as far as a case speaks of it."""
+    said: dict[str, Any] = {
+        "verdict": str(judgement.verdict),
+        "risk": judgement.risk and str(judgement.risk),
+        "fields": list(judgement.fields),
+        "blocking": list(judgement.blocking),
+        "unknown": {name: str(reason) for name, reason in judgement.unknown},
+        "tolerations": [dict(each) for each in judgement.tolerations],
+    }
+    sizes = {"pods": workload.pods, "cpu": workload.requests.cpu, "memory": workload.requests.memory // 2**20}
+    return said | {key: value for key, value in sizes.items() if key in expected}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
+def test_case(case: Case) -> None:
+    """The workloads are those that the case names, and each has its verdict, for the reason that the case gives."""
+    found = {str(workload.owner): workload for workload in workloads(case)}
+    assert set(found) == set(case["expect"])
+    for owner, said in case["expect"].items():
+        judgement = judge(found[owner], question(case))
+        usual = {"risk": None, "fields": [], "blocking": [], "unknown": {}, "tolerations": []}
+        expected = {key: value for key, value in said.items() if key != "cause"}
+        assert told(found[owner], judgement, said) == usual | expected
+        assert (said["cause"] in judgement.cause) if "cause" in said else not judgement.cause
+
+
+def test_there_are_enough_cases() -> None:
+    """At least forty, each with a name of its own."""
+    assert len({case["name"] for case in CASES}) == len(CASES) >= 40
