@@ -33,6 +33,7 @@ class Component:
         below: the first version that does not do any more; None if any later one does.
         stamps: variables that get the version at link time.
         version_arguments: make the program print its version.
+        wrapper: the import path of a main package of our own, in the group's folder, that stands in for the module's.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Component:
     below: Version | None = None
     stamps: tuple[str, ...] = ()
     version_arguments: tuple[str, ...] = ("--version",)
+    wrapper: str | None = None
 
     @functools.cached_property
     def version(self) -> str:
@@ -56,7 +58,7 @@ class Component:
     @property
     def import_path(self) -> str:
         """What `go build` is given."""
-        return f"{self.module}/{self.package}".rstrip("/")
+        return self.wrapper or f"{self.module}/{self.package}".rstrip("/")
 
     @property
     def wanted(self) -> str:
@@ -179,6 +181,16 @@ COMPONENTS = {
             below=(5, 0, 0),
             stamps=("helm.sh/helm/v4/internal/version.version",),
             version_arguments=("version", "--short"),
+        ),
+        Component(
+            name="karpenter-kwok",
+            group="karpenter",
+            module="sigs.k8s.io/karpenter",
+            package="kwok",
+            seconds=100,
+            first=(1, 14, 0),
+            below=(2, 0, 0),
+            wrapper="rightarch.dev/tests/controlplane/karpenter",  # its own main package can't tell its version
         ),
     ]
 }

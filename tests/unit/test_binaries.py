@@ -161,10 +161,10 @@ def test_the_cache_follows_the_users_settings(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_every_component_is_pinned_with_sums() -> None:
-    """Each go.mod lists the main package as a tool, and has its go.sum."""
+    """Each go.mod lists the main package as a tool, or is that of a main package around it, and has its go.sum."""
     for component in COMPONENTS.values():
         text = (MODULES / component.group / "go.mod").read_text()
-        assert re.search(rf"^(tool)?\s+{component.import_path}$", text, re.MULTILINE), component.name
+        assert re.search(rf"^(tool|module)?\s+{component.import_path}$", text, re.MULTILINE), component.name
         assert component.accepts(parse_version(component.version))
         assert (MODULES / component.group / "go.sum").stat().st_size > 0
 
