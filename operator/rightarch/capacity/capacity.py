@@ -1,0 +1,148 @@
+"""Capacity: what nodes the cluster has, and which ones it can get."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final
+
+from rightarch.affinity import ARCH_KEYS, OS_KEYS
+from rightarch.capacity.answer import Answer
+from rightarch.capacity.demand import Demand
+from rightarch.capacity.nodes import POOL, NodeKind
+from rightarch.capacity.offer import Offer, Verdict, best
+from rightarch.capacity.pools import NodePool
+
+MAX_LOOKS: Final = 50_000
+"""Requirements that are held against nodes for one pod: its author must not make us look at millions."""
+
+_ASSUMED: Final = Verdict(Offer.YES, "a policy")
+_UNKNOWN: Final = Verdict(Offer.UNKNOWN, "the cluster")
+
+Platform = tuple[str, str]
+"""An operating system and an architecture."""
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """What the cluster can offer; empty while it is not known.
+
+    Attributes:
+        platforms: those of Nodes of which nothing else is known.
+        nodes: the Nodes, one of each kind.
+        pools: Karpenter's NodePools.
+        shown: per NodePool, the platforms that its Nodes and NodeClaims have shown.
+    """
+
+    platforms: frozenset[Platform] = frozenset()
+    nodes: tuple[NodeKind, ...] = ()
+    pools: tuple[NodePool, ...] = ()
+    shown: Mapping[str, frozenset[Platform]] = field(default_factory=dict)
+
+    @classmethod
+    def of_nodes(cls, nodes: Iterable[Mapping[str, str]]) -> "Capacity":
+        """The capacity of some Nodes, given the labels of each; one that lacks either label counts for nothing."""
+        pairs = ((_first(labels, OS_KEYS), _first(labels, ARCH_KEYS)) for labels in nodes)
+        return cls(frozenset((os, architecture) for os, architecture in pairs if os and architecture))
+
+    @classmethod
+    def of(
+        cls,
+        nodes: Iterable[Mapping[str, Any]],
+        pools: Iterable[Mapping[str, Any]] = (),
+        claims: Iterable[Mapping[str, Any]] = (),
+    ) -> "Capacity":
+        """The capacity of raw Nodes, NodePools and NodeClaims."""
+        kinds = dict.fromkeys(map(NodeKind.of, nodes))
+        labels = (claim["metadata"].get("labels") or {} for claim in claims)
+        return cls.of_kinds(kinds, map(NodePool.of, pools), (seen for each in labels if (seen := sighting(each))))
+
+    @classmethod
+    def of_kinds(
+        cls, kinds: Iterable[NodeKind], pools: Iterable[NodePool], sightings: Iterable[tuple[str, Platform]]
+    ) -> "Capacity":
+        """The capacity of what was read already.
+
+        Args:
+            kinds: the kinds of Nodes.
+            pools: the NodePools.
+            sightings: which platform of which NodePool was seen on NodeClaims.
+        """
+        nodes = tuple(kind for kind in kinds if kind.platform)
+        shown: dict[str, set[Platform]] = {}
+        for pool, platform in [*sightings, *(seen for kind in nodes if (seen := sighting(kind.labels)))]:
+            shown.setdefault(pool, set()).add(platform)
+        ordered = sorted(pools, key=lambda pool: (-pool.weight, pool.name))
+        frozen = {pool: frozenset(platforms) for pool, platforms in shown.items()}
+        return cls(frozenset(kind.platform for kind in nodes if kind.platform), nodes, tuple(ordered), frozen)
+
+    @cached_property
+    def oses(self) -> frozenset[str]:
+        """The operating systems that nodes have or may get."""
+        return frozenset(os for os, _ in self.platforms).union(*(pool.oses for pool in self.pools))
+
+    def architectures(self, os: str) -> frozenset[str]:
+        """The architectures that nodes of an operating system have or may get."""
+        there = frozenset(architecture for name, architecture in self.platforms if name == os)
+        return there.union(*(pool.architectures for pool in self.pools if os in pool.oses))
+
+    def answer(self, demand: Demand) -> Answer:
+        """What the cluster offers a pod, per architecture that was decided for it."""
+        return Answer(demand, {each: self._verdict(demand, each) for each in sorted(demand.architectures)})
+
+    def refusal(self, demand: Demand) -> str | None:
+        """Why no node can be had for a pod, or None where one can or may; in the words of ``Answer``."""
+        looked = (self._verdict(demand, each).offer for each in sorted(demand.architectures))
+        if not demand.architectures or any(offer is not Offer.NO for offer in looked):
+            return None
+        return self.answer(demand).message
+
+    def _verdict(self, demand: Demand, architecture: str) -> Verdict:
+        if architecture in demand.assumed:
+            return _ASSUMED
+        if not (self._kinds or self.pools) or demand.size * (len(self._kinds) + len(self.pools)) > MAX_LOOKS:
+            return _UNKNOWN
+        found: list[Verdict] = []
+        for verdict in self._verdicts(demand, architecture):
+            if verdict.offer is Offer.YES:
+                return verdict
+            found.append(verdict)
+        return best(found) or Verdict(Offer.NO, _nobody(architecture, self.pools))
+
+    def _verdicts(self, demand: Demand, architecture: str) -> Iterator[Verdict]:
+        """NodePools after Nodes: what is there is sure; but of what is in the way, NodePools tell more."""
+        later = []
+        for kind in self._kinds.get((demand.os, architecture), ()):
+            if (verdict := kind.verdict(demand)) is None:
+                continue
+            if verdict.offer is Offer.NO:
+                later.append(verdict)
+            else:
+                yield verdict
+        for pool in self.pools:
+            shown = (demand.os, architecture) in self.shown.get(pool.name, ())
+            if verdict := pool.verdict(demand, architecture, shown=shown):
+                yield verdict
+        yield from later
+
+    @cached_property
+    def _kinds(self) -> Mapping[Platform, tuple[NodeKind, ...]]:
+        """The kinds of Nodes by platform."""
+        kinds: dict[Platform, list[NodeKind]] = {}
+        for kind in self.nodes or [NodeKind.of_platform(*platform) for platform in sorted(self.platforms)]:
+            if kind.platform:
+                kinds.setdefault(kind.platform, []).append(kind)
+        return {platform: tuple(each) for platform, each in kinds.items()}
+
+
+def sighting(labels: Mapping[str, str]) -> tuple[str, Platform] | None:
+    """The NodePool of a Node or NodeClaim, and the platform that it shows; None where it has or tells none."""
+    pool, os, architecture = labels.get(POOL), _first(labels, OS_KEYS), _first(labels, ARCH_KEYS)
+    return (pool, (os or "linux", architecture)) if pool and architecture else None
+
+
+def _nobody(architecture: str, pools: tuple[NodePool, ...]) -> str:
+    return f"no Node has {architecture}" + ("" if pools else ", and there is no NodePool")
+
+
+def _first(labels: Mapping[str, str], keys: Iterable[str]) -> str:
+    return next((labels[key] for key in keys if key in labels), "")

@@ -1,0 +1,70 @@
+"""Offers: whether something in the cluster can give a pod a node of an architecture, and what is in the way."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from rightarch.taints import Taint
+
+
+class Offer(StrEnum):
+    """Whether a node of an architecture can be had."""
+
+    YES = "yes"
+    UNKNOWN = "unknown"
+    """Nothing in the cluster says so before a node shows it."""
+    NO = "no"
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Why a node can't be had.
+
+    Attributes:
+        text: for people, to be read after the name of what would have to give it.
+        taint: the taint that is not tolerated, if that is it.
+    """
+
+    text: str
+    taint: Taint | None = None
+
+    @classmethod
+    def of_taint(cls, taint: Taint) -> "Obstacle":
+        """A taint that is not tolerated."""
+        return cls(f"has the taint {taint}, which the pod does not tolerate", taint)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one source of nodes offers.
+
+    Attributes:
+        offer: whether it can give the node.
+        source: what it is, for people, such as ``NodePool general``.
+        obstacles: why not; empty unless the offer is NO.
+    """
+
+    offer: Offer
+    source: str = ""
+    obstacles: tuple[Obstacle, ...] = ()
+
+    @classmethod
+    def of(cls, source: str, obstacles: Iterable[Obstacle], *, sure: bool) -> "Verdict":
+        """No where something is in the way; else yes if everything that matters is known."""
+        found = tuple(obstacles)
+        return cls(Offer.NO if found else Offer.YES if sure else Offer.UNKNOWN, source, found)
+
+    @property
+    def missing(self) -> tuple[Taint, ...]:
+        """The taints that are all that is in the way; empty where it is something else too."""
+        taints = tuple(obstacle.taint for obstacle in self.obstacles if obstacle.taint)
+        return taints if len(taints) == len(self.obstacles) else ()
+
+    def __str__(self) -> str:
+        return f"{self.source} {' and '.join(obstacle.text for obstacle in self.obstacles)}"
+
+
+def best(verdicts: Iterable[Verdict]) -> Verdict | None:
+    """The first of the most promising: a yes, an unknown, else the one with the fewest obstacles."""
+    order = list(Offer)
+    return min(verdicts, key=lambda each: (order.index(each.offer), len(each.obstacles)), default=None)
