@@ -33,7 +33,7 @@ EVERYWHERE = {
         "events.events.k8s.io [] create",
         "imageplatforms.rightarch.dev [] create delete list patch watch",
         "nodes [] list watch",
-        "pods [] list",
+        "pods [] list patch watch",
         "secrets [] get",
         "serviceaccounts [] get",
         "statefulsets.apps [] list watch",

@@ -9,6 +9,8 @@ One noun a module, each importing only those above it::
     managers                        who owns which fields of an object
     prefetch                        images are looked up before their pods come
     daemonsets                      templates whose images were not known in time
+    held · awaited                  pods that our gate holds; images that they wait for
+    gates                           such pods are released
     census                          pods that were never seen, and those that are misplaced
     rechecks                        whether credentials may still read what they did
     certificates                    the webhook's certificate

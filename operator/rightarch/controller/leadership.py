@@ -10,6 +10,7 @@ from rightarch.cluster import NODES, Cluster
 from rightarch.controller.census import Census, counted
 from rightarch.controller.daemonsets import DaemonSets
 from rightarch.controller.events import Events
+from rightarch.controller.gates import Gates
 from rightarch.controller.lists import Lists, WatchesBlind
 from rightarch.controller.prefetch import Prefetch
 from rightarch.controller.queue import Queue, Within
@@ -63,6 +64,9 @@ class Leadership:
         self._keychains = keychains
         self._prefetch = Prefetch(registry, keychains, self._needed)
         self._daemon_sets = DaemonSets(cluster, registry, keychains, self._nodes, self._events)
+        self._gates = Gates(
+            cluster, registry, keychains, self._nodes, self._events, metrics, informed=lambda: facts.listed
+        )
         self._census = Census(cluster, self._nodes, self._known, namespace)
         self._queue: Queue[Wanted | Key] = Queue(self._work)
         self._watching = Watching(cluster, self._told)
@@ -72,10 +76,12 @@ class Leadership:
     async def run(self) -> None:
         """Do all of it until one part ends, with its error: then none goes on."""
         nodes = follow(self._cluster, NODES, self._nodes, self._metrics.watch_failed)
-        await first(nodes, self._keep_working(), self._watching.run(), self._keep_listing(), self._keep_counting())
+        keeping = self._keep_working(), self._keep_listing(), self._keep_counting()
+        await first(nodes, self._gates.run(), self._watching.run(), *keeping)
 
     async def _keep_working(self) -> None:
         await self._facts.wait()  # what the cluster knows is not asked for again
+        await self._gates.caught_up.wait()  # pods that waited too long go before any look-up
         await self._queue.run()
 
     async def _work(self, key: Wanted | Key) -> float | Within | None:
@@ -106,6 +112,7 @@ class Leadership:
         while True:
             await self._pause()
             await self._tried(self._lists.take(), "could not list the workloads")
+            await self._tried(self._gates.find(), "could not list the pods that are Pending")
             self._enqueue(self._prefetch.due({*self._workloads.wanted, *self._census.images}))
             self._enqueue(self._workloads.unsettled())
 
