@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 FOLDERS = (Path("crds"), Path("charts/rightarch/files/crds"))
-HEADER = "# Generated from operator/rightarch/crds.py by `make generate`.\n"
+HEADER = "# Generated from operator/rightarch/crds by `make generate`.\n"
 
 
 def files() -> Mapping[Path, str]:

@@ -12,8 +12,8 @@ cluster policies that match. One noun a module, each importing only those above 
 """
 
 from rightarch.policy.effective import BUILT_IN, Effective, Facts
-from rightarch.policy.policies import ANNOTATION, IGNORE, Policies
-from rightarch.policy.policy import InvalidPolicy, Kind, Policy
+from rightarch.policy.policies import ANNOTATION, Policies
+from rightarch.policy.policy import IGNORE, InvalidPolicy, Kind, Policy
 from rightarch.policy.spec import (
     ArchitecturePolicySpec,
     Architectures,

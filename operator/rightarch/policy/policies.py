@@ -12,13 +12,12 @@ from rightarch import pod as pods
 from rightarch.pod import Pod
 from rightarch.policy.effective import Effective, Facts
 from rightarch.policy.globs import literal_length
-from rightarch.policy.policy import Kind, Policy
+from rightarch.policy.policy import IGNORE, Kind, Policy
 from rightarch.policy.selectors import Labels, Selectors, members
 from rightarch.policy.spec import Choices, ClusterArchitecturePolicySpec, Mode
 
 ANNOTATION: Final = "rightarch.dev/policy"
 """On a pod or a namespace: ``ignore``, or the name of the policy that is asked for."""
-IGNORE: Final = "ignore"
 
 _MEMORY: Final = 4096
 _SHOWN: Final = 80

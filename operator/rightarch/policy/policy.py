@@ -8,10 +8,13 @@ from typing import Any, Final, Literal
 import orjson
 from pydantic import ValidationError
 
+from rightarch.api import API_VERSION
 from rightarch.errors import RightarchError
 from rightarch.policy.spec import ArchitecturePolicySpec, Choices, ClusterArchitecturePolicySpec
 
-API_VERSION: Final = "rightarch.dev/v1alpha1"
+IGNORE: Final = "ignore"
+"""What the annotation ``rightarch.dev/policy`` says to opt out, and so no policy's name."""
+
 _DIGITS: Final = 10
 _MAX_PROBLEMS: Final = 5
 
@@ -90,6 +93,8 @@ class Policy:
         metadata = thing["metadata"]
         place = "" if kind is Kind.CLUSTER else metadata["namespace"]
         generation = metadata.get("generation") or 0
+        if metadata["name"] == IGNORE:
+            spec, problem = None, f"metadata.name: {IGNORE} is what the annotation says to opt out; choose another name"
         return cls(kind, place, metadata["name"], metadata.get("uid") or "", generation, spec, problem)
 
     @property

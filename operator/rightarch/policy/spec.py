@@ -1,12 +1,27 @@
 """What a policy may say: the specs of ClusterArchitecturePolicy and ArchitecturePolicy.
 
-The models are the one source of the definitions in ``crds/``, and validate what is read from a cluster or a file.
+The models are the one source of the definitions in ``crds/``, and validate what is read from a cluster or a file. A
+rule that concerns several fields stands here twice, side by side: in CEL for the API server, and in Python.
 """
 
-from typing import Annotated, Any, Final, Literal
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    StringConstraints,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
+from pydantic_core import CoreSchema, core_schema
+
+from rightarch.structural import rules
 
 MAX_ARCHITECTURES: Final = 16
 """Architectures that a list names: Kubernetes runs on six."""
@@ -20,6 +35,8 @@ Kind = Literal["Deployment", "StatefulSet", "DaemonSet", "CronJob"]
 
 Architecture = Annotated[str, StringConstraints(max_length=63, pattern=r"^[a-z0-9]([a-z0-9_.-]{0,61}[a-z0-9])?$")]
 """The value of the label kubernetes.io/arch, such as arm64."""
+OperatingSystem = Architecture
+"""The value of the label kubernetes.io/os, such as linux."""
 LabelKey = Annotated[
     str,
     StringConstraints(
@@ -32,21 +49,97 @@ LabelValue = Annotated[
 ]
 
 
-def rules(*pairs: tuple[str, str]) -> dict[str, Any]:
-    """CEL rules as a schema carries them: pairs of a rule and what is told where it is broken."""
-    return {"x-kubernetes-validations": [{"rule": rule, "message": message} for rule, message in pairs]}
+ObjectName = Annotated[str, StringConstraints(max_length=253, pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")]
+
+
+@dataclass(frozen=True, slots=True)
+class Distinct:
+    """A list without doubles, to which several may apply entries of their own (``x-kubernetes-list-type``).
+
+    Attributes:
+        by: the field in which entries must differ, spelt as in Python; empty where they are plain values.
+    """
+
+    by: str = ""
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Check it."""
+        return core_schema.no_info_after_validator_function(self._checked, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Say it."""
+        kind = (
+            {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [to_camel(self.by)]}
+            if self.by
+            else {"x-kubernetes-list-type": "set"}
+        )
+        return {**handler(schema), **kind}
+
+    def _checked(self, entries: tuple[Any, ...]) -> tuple[Any, ...]:
+        keys = [getattr(entry, self.by) if self.by else entry for entry in entries]
+        if twice := next((key for index, key in enumerate(keys) if key in keys[:index]), None):
+            raise ValueError(f"{twice} stands there twice")
+        return entries
+
+
+ArchitectureSet = Annotated[tuple[Architecture, ...], Field(max_length=MAX_ARCHITECTURES), Distinct()]
+
+
+class Rule(NamedTuple):
+    """What must be true of an object's fields together.
+
+    Attributes:
+        cel: as the API server checks it.
+        holds: as Python does, for what is not read from an API server, or was stored before the rule was there.
+        message: what is told where it is broken.
+    """
+
+    cel: str
+    holds: Callable[[Any], object]
+    message: str
+
+
+def _with_rules(schema: dict[str, Any], model: type["Model"]) -> None:
+    schema.update(model.STRUCTURE)
+    if model.RULES:
+        schema.update(rules(*((rule.cel, rule.message) for rule in model.RULES)))
 
 
 class Model(BaseModel):
     """Fields are spelt in camelCase in objects. What a newer version added is passed over."""
 
     model_config = ConfigDict(
-        frozen=True, extra="ignore", alias_generator=to_camel, validate_by_name=True, validate_by_alias=True
+        frozen=True,
+        extra="ignore",
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        json_schema_extra=_with_rules,
     )
+
+    RULES: ClassVar[tuple[Rule, ...]] = ()
+    STRUCTURE: ClassVar[dict[str, str]] = {}
+    """What Kubernetes alone understands of its schema."""
+
+    @model_validator(mode="after")
+    def _keeps_the_rules(self) -> Self:
+        for rule in self.RULES:
+            if not rule.holds(self):
+                raise ValueError(rule.message)
+        return self
 
 
 class SelectorRequirement(Model):
     """One condition on a label."""
+
+    RULES: ClassVar = (
+        Rule(
+            "self.operator in ['In', 'NotIn'] ? has(self.values) && size(self.values) > 0 "
+            ": !has(self.values) || size(self.values) == 0",
+            lambda self: (self.operator in {"In", "NotIn"}) == bool(self.values),
+            "In and NotIn need values; Exists and DoesNotExist have none",
+        ),
+    )
 
     key: LabelKey = Field(description="The label.")
     operator: Literal["In", "NotIn", "Exists", "DoesNotExist"] = Field(
@@ -59,6 +152,8 @@ class SelectorRequirement(Model):
 
 class Selector(Model):
     """A label selector, as everywhere in Kubernetes: all conditions must hold; an empty one matches everything."""
+
+    STRUCTURE: ClassVar = {"x-kubernetes-map-type": "atomic"}
 
     match_labels: dict[LabelKey, LabelValue] = Field(
         default_factory=dict, max_length=64, description="Labels and the values that they must have."
@@ -85,17 +180,43 @@ class Share(Model):
 class Architectures(Model):
     """On which architectures pods may, and should rather, run."""
 
-    allowed: tuple[Architecture, ...] = Field(
-        default=(), max_length=MAX_ARCHITECTURES, description="Those that pods may run on; all if none is named."
+    RULES: ClassVar = (
+        Rule(
+            "!has(self.preferred) || size(self.preferred) == 0 || !has(self.share) || size(self.share) == 0",
+            lambda self: not (self.preferred and self.share),
+            "preferred and share don't go together: a share is a preference",
+        ),
+        Rule(
+            "!has(self.share) || self.share.map(each, each.percent).sum() <= 100",
+            lambda self: sum(each.percent for each in self.share) <= 100,
+            "the percentages of share add up to more than 100",
+        ),
+        Rule(
+            "!has(self.allowed) || size(self.allowed) == 0 || !has(self.preferred) "
+            "|| self.preferred.all(each, each.architecture in self.allowed)",
+            lambda self: _within(self.preferred, self.allowed),
+            "preferred names an architecture that is not allowed",
+        ),
+        Rule(
+            "!has(self.allowed) || size(self.allowed) == 0 || !has(self.share) "
+            "|| self.share.all(each, each.architecture in self.allowed)",
+            lambda self: _within(self.share, self.allowed),
+            "share names an architecture that is not allowed",
+        ),
+        Rule(
+            "!has(self.sameFor) || has(self.share) && size(self.share) > 0",
+            lambda self: self.same_for is None or self.share,
+            "sameFor says which pods get the same choice of a share: there is none",
+        ),
     )
-    preferred: tuple[Preferred, ...] = Field(
+
+    allowed: ArchitectureSet = Field(default=(), description="Those that pods may run on; all if none is named.")
+    preferred: Annotated[tuple[Preferred, ...], Field(max_length=MAX_ARCHITECTURES), Distinct("architecture")] = Field(
         default=(),
-        max_length=MAX_ARCHITECTURES,
         description="Those that they should rather run on: a soft preference, where the images leave a choice.",
     )
-    share: tuple[Share, ...] = Field(
+    share: Annotated[tuple[Share, ...], Field(max_length=MAX_ARCHITECTURES), Distinct("architecture")] = Field(
         default=(),
-        max_length=MAX_ARCHITECTURES,
         description="The part of each workload's pods that prefers an architecture; the rest prefers the others. So a "
         "move can be gradual.",
     )
@@ -106,6 +227,10 @@ class Architectures(Model):
     )
 
 
+def _within(entries: Iterable[Preferred | Share], allowed: tuple[str, ...]) -> bool:
+    return not allowed or all(each.architecture in allowed for each in entries)
+
+
 class OnUnresolved(Model):
     """What becomes of a pod with an image that can't be known now."""
 
@@ -114,9 +239,8 @@ class OnUnresolved(Model):
         description="Gate: a scheduling gate holds the pod until the image is known. Allow: it is admitted as it is. "
         "Fallback: the architectures named in fallback are assumed. Deny: it is refused.",
     )
-    fallback: tuple[Architecture, ...] = Field(
+    fallback: ArchitectureSet = Field(
         default=(),
-        max_length=MAX_ARCHITECTURES,
         description="The architectures that are assumed where Fallback is chosen, here, in afterGate or in "
         "onUnreadable.",
     )
@@ -137,7 +261,9 @@ class OnUnresolved(Model):
 class TemplateRule(Model):
     """Which workloads get the constraint in their template, not only in their pods, and when."""
 
-    kinds: tuple[Kind, ...] = Field(min_length=1, max_length=4, description="The kinds of workloads.")
+    kinds: Annotated[tuple[Kind, ...], Field(min_length=1, max_length=4), Distinct()] = Field(
+        description="The kinds of workloads."
+    )
     when: When = Field(
         description="Never: pods alone. OnAdmission: when the workload is created or its template changes. Reconcile: "
         "also workloads that are there already, which rolls out their pods."
@@ -152,6 +278,22 @@ class TemplateRule(Model):
 
 class Choices(Model):
     """How pods are decided. One policy wins for a pod; choices of several are never mixed."""
+
+    RULES: ClassVar = (
+        Rule(
+            "(self.onUnresolved.action != 'Fallback' && self.onUnresolved.afterGate != 'Fallback' "
+            "&& self.onUnreadable != 'Fallback') "
+            "|| has(self.onUnresolved.fallback) && size(self.onUnresolved.fallback) > 0",
+            lambda self: self.on_unresolved.fallback or not _falls_back(self),
+            "Fallback is chosen: onUnresolved.fallback must name the architectures",
+        ),
+        Rule(
+            "!has(self.templates) || self.templates.all(rule, rule.kinds.all(kind, "
+            "self.templates.exists_one(other, kind in other.kinds)))",
+            lambda self: len(_kinds(self.templates)) == len(set(_kinds(self.templates))),
+            "templates names a kind in two rules",
+        ),
+    )
 
     priority: int = Field(
         default=0,
@@ -191,16 +333,16 @@ class Choices(Model):
         description="What becomes of a pod whose images run on no allowed architecture. Enforce: it is constrained to "
         "both, and stays Pending.",
     )
-    operating_systems: tuple[Architecture, ...] = Field(
+    operating_systems: Annotated[
+        tuple[OperatingSystem, ...], Field(min_length=1, max_length=MAX_ARCHITECTURES), Distinct()
+    ] = Field(
         default=("linux",),
-        min_length=1,
-        max_length=MAX_ARCHITECTURES,
         description="Pods of other operating systems are left alone.",
     )
     templates: tuple[TemplateRule, ...] = Field(
         default=(),
         max_length=8,
-        description="Which workloads get the constraint in their template. The first rule that names a kind holds; "
+        description="Which workloads get the constraint in their template. Each kind stands in one rule; "
         "without one, DaemonSets get it OnAdmission, others Never.",
     )
     allow_opt_out: bool = Field(
@@ -214,22 +356,48 @@ class Choices(Model):
         return next((rule for rule in self.templates if kind in rule.kinds), _TEMPLATES.get(kind, _NEVER))
 
 
+def _falls_back(choices: Choices) -> bool:
+    unresolved = choices.on_unresolved
+    return "Fallback" in (unresolved.action, unresolved.after_gate, choices.on_unreadable)
+
+
+def _kinds(templates: Iterable[TemplateRule]) -> list[Kind]:
+    return [kind for rule in templates for kind in rule.kinds]
+
+
 _NEVER: Final = TemplateRule(kinds=("Deployment", "StatefulSet", "CronJob"), when="Never")
 _TEMPLATES: Final = {"DaemonSet": TemplateRule(kinds=("DaemonSet",), when="OnAdmission")}
+
+
+_GLOB: Final = r"^[A-Za-z0-9._/:@*?\[\]-]+$"
+PlatformName = Annotated[
+    str, StringConstraints(max_length=127, pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}/[a-z0-9][a-z0-9_.-]{0,62}$")
+]
+"""An operating system and an architecture. No variant: which nodes have one, no label tells."""
+
+
+def _begins_with_host(pattern: str) -> bool:
+    host = pattern.partition("/")[0]
+    return re.search(r"[.:*?]|^localhost$", host) is not None and re.search(r"[/*]", pattern) is not None
 
 
 class ImageOverride(Model):
     """What is true of images, whatever their manifests say."""
 
-    pattern: str = Field(
-        min_length=1,
-        max_length=512,
-        description="A glob on the image's canonical name, such as registry.example.com/legacy/*. * stands for any "
-        "characters, / too; ? for one.",
+    RULES: ClassVar = (
+        Rule(
+            "self.pattern.startsWith('*') || self.pattern.split('/', 2)[0].matches('[.:*?]|^localhost$') "
+            "&& self.pattern.matches('[/*]')",
+            lambda self: self.pattern.startswith("*") or _begins_with_host(self.pattern),
+            "a pattern is compared with whole names: begin with the registry, as in docker.io/library/nginx, or with *",
+        ),
     )
-    platforms: tuple[str, ...] = Field(
-        min_length=1,
-        max_length=32,
+
+    pattern: Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=_GLOB)] = Field(
+        description="A glob on the image's whole name, with its tag or digest or without, such as "
+        "registry.example.com/legacy/*. * stands for any characters, / too; ? for one.",
+    )
+    platforms: Annotated[tuple[PlatformName, ...], Field(min_length=1, max_length=32), Distinct()] = Field(
         description="What the images run on, as OS/ARCHITECTURE, such as linux/amd64.",
     )
     reason: str = Field(default="", max_length=256, description="Why, for people.")
@@ -237,6 +405,24 @@ class ImageOverride(Model):
 
 class TolerationSpec(Model):
     """A toleration, as a pod has it."""
+
+    RULES: ClassVar = (
+        Rule(
+            "has(self.key) || self.operator == 'Exists'",
+            lambda self: self.key is not None or self.operator == "Exists",
+            "a toleration without a key, of all taints, needs the operator Exists",
+        ),
+        Rule(
+            "self.operator != 'Exists' || !has(self.value) || self.value == ''",
+            lambda self: self.operator != "Exists" or not self.value,
+            "with the operator Exists there is no value",
+        ),
+        Rule(
+            "!has(self.tolerationSeconds) || has(self.effect) && self.effect == 'NoExecute'",
+            lambda self: self.toleration_seconds is None or self.effect == "NoExecute",
+            "tolerationSeconds are for the effect NoExecute",
+        ),
+    )
 
     key: LabelKey | None = Field(default=None, description="The taint's key; all if absent, with operator Exists.")
     operator: Literal["Equal", "Exists"] = Field(default="Equal", description="Equal or Exists.")
@@ -266,9 +452,8 @@ class Emulation(Model):
 class CapacitySpec(Model):
     """What the cluster can offer beyond its nodes and NodePools."""
 
-    assume: tuple[Architecture, ...] = Field(
+    assume: ArchitectureSet = Field(
         default=(),
-        max_length=MAX_ARCHITECTURES,
         description="Architectures that node groups offer which stand at zero and belong to another autoscaler.",
     )
 
@@ -287,23 +472,20 @@ class ClusterArchitecturePolicySpec(Choices):
     namespace_selector: Selector | None = Field(
         default=None, description="The namespaces that it is for, by labels; all if absent."
     )
-    image_overrides: tuple[ImageOverride, ...] = Field(
+    image_overrides: Annotated[tuple[ImageOverride, ...], Field(max_length=MAX_FACTS), Distinct("pattern")] = Field(
         default=(),
-        max_length=MAX_FACTS,
         description="What images run on whose manifest lies or that can't be read. The longest literal part of a "
         "pattern wins, then the policy's name.",
     )
     tolerations: tuple[Toleration, ...] = Field(
         default=(), max_length=MAX_FACTS, description="Tolerations that pods get which may run on an architecture."
     )
-    emulation: tuple[Emulation, ...] = Field(
+    emulation: Annotated[tuple[Emulation, ...], Field(max_length=MAX_ARCHITECTURES), Distinct("architecture")] = Field(
         default=(),
-        max_length=MAX_ARCHITECTURES,
         description="Nodes that emulate an architecture: for pods whose images share none otherwise.",
     )
-    runtime_classes: tuple[str, ...] = Field(
+    runtime_classes: Annotated[tuple[ObjectName, ...], Field(max_length=64), Distinct()] = Field(
         default=(),
-        max_length=64,
         description="RuntimeClasses that run programs of other architectures: their pods are left alone.",
     )
     capacity: CapacitySpec = Field(

@@ -1,8 +1,6 @@
-"""The custom resources of Rightarch: models that say what an object may hold, and their definitions.
+"""ImagePlatforms: what is known of an image.
 
-The models are the one source: ``make generate`` writes the definitions to ``crds/`` and into the chart, and objects
-that are read from a cluster are validated by the same models. Limits keep the cost of validation within what the API
-server accepts, and an object small: there is one for each image of a cluster.
+Limits keep an object small: there is one for each image of a cluster.
 """
 
 from collections.abc import Mapping
@@ -12,15 +10,11 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
+from rightarch.api import CATEGORY
+from rightarch.crds.definition import Definition
 from rightarch.platforms import MAX_PLATFORMS
-from rightarch.structural import structural
+from rightarch.structural import rules
 
-GROUP: Final = "rightarch.dev"
-VERSION: Final = "v1alpha1"
-API_VERSION: Final = f"{GROUP}/{VERSION}"
-CATEGORY: Final = "rightarch"
-
-"""Platforms of an image that an object holds; the images that people make have fewer than thirty."""
 MAX_REFERENCE: Final = 768
 """Characters of a canonical reference: a host (253) and port, a repository (255), a sha512 digest (135)."""
 
@@ -38,11 +32,6 @@ _WORD: Final = r"^[A-Za-z0-9]{1,63}$"
 _HOST: Final = r"^[a-zA-Z0-9.:\[\]-]{1,263}$"
 
 
-def _rules(*rules: tuple[str, str]) -> dict[str, Any]:
-    """CEL rules as a schema carries them: pairs of a rule and what is told where it is broken."""
-    return {"x-kubernetes-validations": [{"rule": rule, "message": message} for rule, message in rules]}
-
-
 class _Model(BaseModel):
     """Fields are spelt in camelCase in objects. What a newer version added is passed over."""
 
@@ -53,7 +42,7 @@ class ImagePlatformsSpec(_Model):
     """Which image, as whom: the identity of the object, from which its name is made. It never changes."""
 
     model_config = ConfigDict(
-        json_schema_extra=_rules(
+        json_schema_extra=rules(
             ("self == oldSelf", "an object tells of one image; make another for another"),
             (
                 "has(self.namespace) == (self.scope == 'Namespace')",
@@ -128,7 +117,7 @@ class ImagePlatforms(_Model):
     """
 
     model_config = ConfigDict(
-        json_schema_extra=_rules(
+        json_schema_extra=rules(
             (
                 "self.metadata.name.matches('^[0-9a-f]{40}$')",
                 "the name is 40 hexadecimal digits, made from scope and reference",
@@ -168,25 +157,4 @@ IMAGE_PLATFORMS: Final[Mapping[str, Any]] = {
     "categories": [CATEGORY],
 }
 
-
-def definitions() -> dict[str, dict[str, Any]]:
-    """All CustomResourceDefinitions, by the plural of their kind."""
-    return {IMAGE_PLATFORMS["plural"]: _definition(IMAGE_PLATFORMS, ImagePlatforms, _COLUMNS)}
-
-
-def _definition(
-    names: Mapping[str, Any], model: type[BaseModel], columns: tuple[Mapping[str, object], ...]
-) -> dict[str, Any]:
-    version = {
-        "name": VERSION,
-        "served": True,
-        "storage": True,
-        "additionalPrinterColumns": [dict(column) for column in columns],
-        "schema": {"openAPIV3Schema": structural(model)},
-    }
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{names['plural']}.{GROUP}"},
-        "spec": {"group": GROUP, "names": dict(names), "scope": "Cluster", "versions": [version]},
-    }
+DEFINITION: Final = Definition(IMAGE_PLATFORMS, ImagePlatforms, _COLUMNS)
