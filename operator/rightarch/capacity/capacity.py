@@ -99,7 +99,8 @@ class Capacity:
     def _verdict(self, demand: Demand, architecture: str) -> Verdict:
         if architecture in demand.assumed:
             return _ASSUMED
-        if not (self._kinds or self.pools) or demand.size * (len(self._kinds) + len(self.pools)) > MAX_LOOKS:
+        sources = len(self.nodes or self.platforms) + len(self.pools)
+        if not sources or demand.size * sources > MAX_LOOKS:
             return _UNKNOWN
         found: list[Verdict] = []
         for verdict in self._verdicts(demand, architecture):

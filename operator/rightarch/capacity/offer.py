@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from rightarch.taints import Taint
 
@@ -65,6 +66,11 @@ class Verdict:
 
 
 def best(verdicts: Iterable[Verdict]) -> Verdict | None:
-    """The first of the most promising: a yes, an unknown, else the one with the fewest obstacles."""
-    order = list(Offer)
-    return min(verdicts, key=lambda each: (order.index(each.offer), len(each.obstacles)), default=None)
+    """The first of the most promising: a yes, an unknown, else the one with the fewest obstacles.
+
+    Where nobody is there at all who could have some, none are named: that is the farthest.
+    """
+    return min(verdicts, key=lambda each: (_ORDER[each.offer], not each.obstacles, len(each.obstacles)), default=None)
+
+
+_ORDER: Final = {offer: place for place, offer in enumerate(Offer)}
