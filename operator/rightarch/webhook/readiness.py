@@ -15,25 +15,23 @@ class Readiness:
 
     Args:
         nodes: what is watched.
-        certified: tells whether there is a certificate to serve.
+        serving: tells whether reviews are accepted, for which there must be a certificate.
         informed: tells whether the facts about images are listed, or can't be.
 
     Attributes:
         draining: set when the process was asked to end.
     """
 
-    def __init__(
-        self, nodes: Nodes, certified: Callable[[], bool], informed: Callable[[], bool] = lambda: True
-    ) -> None:
+    def __init__(self, nodes: Nodes, serving: Callable[[], bool], informed: Callable[[], bool] = lambda: True) -> None:
         self.draining = False
-        self._nodes, self._certified, self._informed = nodes, certified, informed
+        self._nodes, self._serving, self._informed = nodes, serving, informed
         self._patient_until = time.monotonic() + PATIENCE
 
     def missing(self) -> str | None:
         """Why this replica should not be asked, or None."""
         if self.draining:
             return "draining: this process is about to end"
-        if not self._certified():
+        if not self._serving():
             return "there is no certificate to serve yet"
         return self._unseen() if time.monotonic() < self._patient_until else None
 

@@ -54,7 +54,7 @@ async def _serve(settings: WebhookSettings) -> None:
             aclosing(Keychains.of(settings, cluster)) as keychains,
         ):
             facts = Facts(cluster, registry, metrics.watch_failed, settings.facts_day)
-            readiness = Readiness(nodes, served.loaded.is_set, lambda: facts.listed)
+            readiness = Readiness(nodes, lambda: servers[0].started, lambda: facts.listed)
             facts.expose(metrics)
             served.expose(metrics)
             lookups.expose(registry, metrics)
