@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rightarch.policy import Effective, InvalidPolicy, Kind, Policies, Policy
+from rightarch.policy import Choices, Effective, InvalidPolicy, Kind, Policies, Policy
 from rightarch.policy.globs import literal_length, matches
 from rightarch.policy.selectors import Selectors
 from rightarch.policy.selectors import matches as selects
@@ -72,7 +72,7 @@ def test_choices_of_several_policies_are_never_mixed() -> None:
 
 def test_without_a_policy_the_default_is_what_the_chart_says() -> None:
     """It has a mode of its own, and no label."""
-    found = applied(Policies.of([], "Audit"), pod())
+    found = applied(Policies.of([], Choices(mode="Audit")), pod())
     assert (found.name, found.label, found.choices.mode) == ("built-in", "", "Audit")
 
 

@@ -14,7 +14,7 @@ from rightarch.policy.effective import Effective, Facts
 from rightarch.policy.globs import literal_length
 from rightarch.policy.policy import IGNORE, Kind, Policy
 from rightarch.policy.selectors import Labels, Selectors, members
-from rightarch.policy.spec import Choices, ClusterArchitecturePolicySpec, Mode
+from rightarch.policy.spec import Choices, ClusterArchitecturePolicySpec
 
 ANNOTATION: Final = "rightarch.dev/policy"
 """On a pod or a namespace: ``ignore``, or the name of the policy that is asked for."""
@@ -30,7 +30,7 @@ class Policies:
         all: every policy that it was made of, those too that can't be obeyed.
     """
 
-    def __init__(self, every: tuple[Policy, ...], default_mode: Mode) -> None:
+    def __init__(self, every: tuple[Policy, ...], default: Choices) -> None:
         self.all = every
         valid = [policy for policy in every if policy.spec is not None]
         self._cluster = _Ranked(policy for policy in valid if policy.kind is Kind.CLUSTER)
@@ -44,19 +44,19 @@ class Policies:
         self._namespaces = Selectors(_cluster_spec(policy).namespace_selector for policy in self._cluster.policies)
         self._mandatory = self._cluster.those(lambda policy: _cluster_spec(policy).binding == "Mandatory")
         self._factual = self._cluster.those(lambda policy: _states_facts(_cluster_spec(policy)))
-        self._built_in = Effective(Choices(mode=default_mode))
+        self._built_in = Effective(default)
         self._facts: dict[int, Facts] = {0: self._built_in.facts}
         self._effective: dict[tuple[str, int], Effective] = {}
 
     @classmethod
-    def of(cls, policies: Iterable[Policy], default_mode: Mode = "Enforce") -> "Policies":
+    def of(cls, policies: Iterable[Policy], default: Choices | None = None) -> "Policies":
         """Compile policies.
 
         Args:
             policies: all there are; those that can't be obeyed count as absent.
-            default_mode: of the choices where no policy matches.
+            default: the choices where no policy matches; those of an empty policy if not given.
         """
-        return cls(tuple(policies), default_mode)
+        return cls(tuple(policies), default or Choices())
 
     def effective(self, namespace: str, labels: Labels, annotations: Labels, pod: Pod) -> Effective:
         """What applies to a pod.
