@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,7 +19,7 @@ from tests.support.controller import ControllerServer
 from tests.support.world import World, world
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
 Object = dict[str, Any]
 
@@ -113,6 +114,42 @@ def lands(made: World, name: str, node: str) -> None:
     assert get(made, name)["spec"]["nodeName"] == node
 
 
+@contextlib.contextmanager
+def hanging() -> Iterator[str]:
+    """A registry that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+@contextlib.contextmanager
+def constraints_refused(made: World) -> Iterator[None]:
+    """Somebody's policy in the cluster: nobody changes the affinity of a pod."""
+    name, group = "no-affinity", "admissionregistration.k8s.io/v1"
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "operations": ["UPDATE"]}
+    same = "has(object.spec.affinity) == has(oldObject.spec.affinity)"
+    spec = {
+        "failurePolicy": "Fail",
+        "matchConstraints": {"resourceRules": [rule]},
+        "validations": [{"expression": same, "message": "nobody changes affinity here"}],
+    }
+    policy = {"apiVersion": group, "kind": "ValidatingAdmissionPolicy", "metadata": {"name": name}, "spec": spec}
+    binding = {"kind": "ValidatingAdmissionPolicyBinding", "spec": {"policyName": name, "validationActions": ["Deny"]}}
+    made.plane.apply(policy, {**policy, **binding})
+    made.create(gated("tried", "probe", labels={}, schedulingGates=[{"name": "example.com/never"}]))
+    wait_for(lambda: _is_refused(made, "tried"))
+    yield
+    made.plane.kubectl("delete", "validatingadmissionpolicy,validatingadmissionpolicybinding", name)
+    delete(made, "tried")
+
+
+def _is_refused(made: World, name: str) -> bool:
+    """Whether the affinity of a pod can't be changed: the API server takes a moment to know a policy."""
+    required = {"nodeSelectorTerms": [{"matchExpressions": [arch("arm64")]}]}
+    change = {"spec": {"affinity": {"nodeAffinity": {REQUIRED: required}}}}
+    answer = made.client.patch(f"{PODS}/{name}", json=change, headers=MERGE, params={"dryRun": "All"})
+    return "nobody changes affinity" in answer.text
+
+
 def test_a_pod_is_released_when_its_registry_is_back(
     made: World, controller: ControllerServer, late: RegistryServer
 ) -> None:
@@ -131,3 +168,146 @@ def test_a_pod_is_released_when_its_registry_is_back(
     resolved = 'rightarch_gate_releases_total{outcome="Resolved"}'
     assert after[resolved] - before.get(resolved, 0) == 1
     assert after["rightarch_gated_pods"] == after["rightarch_awaited_images"] == 0
+
+
+@pytest.mark.usefixtures("controller")
+def test_what_the_author_wrote_stays(made: World, late: RegistryServer) -> None:
+    """Terms, fields and other gates: ours is appended to each term that is not empty, and only our gate goes."""
+    own = [
+        {"matchExpressions": [{"key": "zone", "operator": "In", "values": ["a", "b"]}]},
+        {"matchFields": [{"key": "metadata.name", "operator": "NotIn", "values": ["nowhere"]}]},
+    ]
+    affinity = {"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": own}}}
+    others = [{"name": "example.com/quota"}, {"name": GATE}, {"name": "example.com/volume"}]
+    made.create(gated("own", f"{late.host}/late/app:1", affinity=affinity, schedulingGates=others))
+    start(late)
+    pod = released(made, "own")
+    assert gates(pod) == ["example.com/quota", "example.com/volume"]
+    assert terms(pod) == [
+        {"matchExpressions": [*own[0]["matchExpressions"], arch("arm64")]},
+        {"matchExpressions": [arch("arm64")], "matchFields": own[1]["matchFields"]},
+    ]
+    delete(made, "own")
+
+
+def delete(made: World, *names: str) -> None:
+    """Delete pods at once."""
+    for name in names:
+        made.client.delete(f"{PODS}/{name}", params={"gracePeriodSeconds": 0}).raise_for_status()
+
+
+@pytest.mark.usefixtures("controller")
+def test_an_image_that_is_not_there_holds_nobody(made: World) -> None:
+    """Waiting does not mend that: the pod goes on as it is, at once, and the kubelet tells what is wrong."""
+    made.create(gated("absent", f"{made.registry.host}/never/pushed:1"))
+    pod = released(made, "absent", seconds=5)
+    assert pod["metadata"]["labels"][DECISION] == "ImageNotFound"
+    assert terms(pod) == []
+
+
+def test_a_pod_that_is_deleted_is_forgotten(made: World, controller: ControllerServer, late: RegistryServer) -> None:
+    """And nobody asks for its image any more."""
+    made.create(gated("deleted", f"{late.host}/late/app:1"))
+    wait_for(lambda: controller.metrics()["rightarch_awaited_images"] == 1)
+    delete(made, "deleted")
+    wait_for(lambda: controller.metrics()["rightarch_gated_pods"] == 0)
+    assert controller.metrics()["rightarch_awaited_images"] == 0
+    start(late)
+    late.forget()
+    time.sleep(5)
+    assert late.requests() == []
+
+
+@pytest.mark.usefixtures("controller")
+def test_a_pod_that_others_edit_all_the_time(made: World, late: RegistryServer) -> None:
+    """Each edit stays, and it is released nevertheless."""
+    made.create(gated("edited", f"{late.host}/late/app:1"))
+    ended, count = threading.Event(), 0
+    with ThreadPoolExecutor(1) as pool:
+
+        def edit() -> int:
+            number = 0
+            with made.plane.client() as client:
+                while not ended.is_set():
+                    number += 1
+                    change = {"metadata": {"annotations": {"edit": str(number)}}}
+                    client.patch(f"{PODS}/edited", json=change, headers=MERGE).raise_for_status()
+            return number
+
+        edits = pool.submit(edit)
+        try:
+            start(late)
+            released(made, "edited")
+        finally:
+            ended.set()
+            count = edits.result()
+    pod = get(made, "edited")
+    assert pod["metadata"]["annotations"]["edit"] == str(count)
+    assert terms(pod) == [{"matchExpressions": [arch("arm64")]}]
+
+
+@pytest.mark.usefixtures("controller")
+def test_another_image_counts_while_the_pod_waits(made: World, late: RegistryServer) -> None:
+    """An image may be replaced while the pod is held: the pod goes by the one that it has."""
+    made.create(gated("replaced", f"{late.host}/late/app:1"))
+    time.sleep(1)
+    change = {"spec": {"containers": [{"name": "c0", "image": made.image("amd64-only")}]}}
+    headers = {"Content-Type": "application/strategic-merge-patch+json"}
+    made.client.patch(f"{PODS}/replaced", json=change, headers=headers).raise_for_status()
+    assert terms(released(made, "replaced", seconds=5)) == [{"matchExpressions": [arch("amd64")]}]
+
+
+@pytest.mark.usefixtures("controller")
+def test_label_and_gate_find_together(made: World, late: RegistryServer) -> None:
+    """A list finds the gate that lacks its label; a label without the gate is taken off."""
+    made.create(gated("unlabelled", f"{late.host}/late/app:1", labels={"app": "own"}))
+    wait_for(lambda: get(made, "unlabelled")["metadata"]["labels"] == {"app": "own", GATED: "true"})
+    made.create(gated("ungated", made.image("amd64-only"), schedulingGates=[]))
+    wait_for(lambda: GATED not in get(made, "ungated")["metadata"].get("labels", {}))
+    assert DECISION not in get(made, "ungated")["metadata"].get("labels", {})
+    start(late)
+    assert released(made, "unlabelled")["metadata"]["labels"] == {"app": "own", DECISION: "Constrained"}
+
+
+def test_registries_that_fail_are_probed_while_pods_wait(made: World, controller: ControllerServer) -> None:
+    """Every five seconds, however many wait; where a registry names a time (Retry-After), not before."""
+    assert controller.leads
+    with Refusing(500) as failing, Refusing(429, Retry_After="4") as limiting:
+        names = [f"probing-{number}" for number in range(8)]
+        for number, name in enumerate(names):
+            made.create(gated(name, f"{failing.host}/app:{number}", f"{limiting.host}/app:1"))
+        time.sleep(12)
+        delete(made, *names)
+        failed, limited = list(failing.times), list(limiting.times)
+    assert max(pauses(failed)) < 5.5
+    assert len(failed) < 16, "it is probed, not hammered"
+    assert 2 <= len(limited) <= 4
+    assert min(pauses(limited)) >= 3.9
+
+
+def pauses(times: list[float]) -> list[float]:
+    """The seconds between moments."""
+    return [after - before for before, after in pairwise(times)]
+
+
+def test_a_registry_that_hangs_holds_up_no_other_pod(made: World, controller: ControllerServer) -> None:
+    """More images than are looked up at a time, of one that never answers; and then one that is there."""
+    assert controller.leads
+    with hanging() as host:
+        names = [f"hanging-{number}" for number in range(150)]
+        for number, name in enumerate(names):
+            made.create(gated(name, f"{host}/app:{number}"))
+        begun = time.monotonic()
+        made.create(gated("beside", made.push("gates/beside:1", ARM)))
+        released(made, "beside")
+        assert time.monotonic() - begun < 4
+        delete(made, *names)
+
+
+@pytest.mark.usefixtures("controller")
+def test_a_pod_that_must_not_be_changed_is_released_as_it_is(made: World) -> None:
+    """Where somebody's policy refuses what was decided, the pod is held by nobody."""
+    with constraints_refused(made):
+        made.create(gated("refused", made.push("gates/refused:1", ARM)))
+        pod = released(made, "refused")
+    assert terms(pod) == []

@@ -11,8 +11,8 @@ from rightarch.keychains import Keychains
 from rightarch.reference import Reference
 from rightarch.registry import Registry
 
-SEEKERS: Final = 64
-"""How many are looked up at a time: those of a registry that hangs leave room for others."""
+SEEKERS: Final = 256
+"""How many are looked up at a time: twice what the registry client looks up at one registry, which may hang."""
 
 
 class Awaited:
