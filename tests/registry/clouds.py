@@ -26,9 +26,11 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from tests.controlplane.pki import LOOPBACK
+
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from socketserver import BaseServer
 
     from tests.controlplane import CertificateAuthority
@@ -91,6 +93,8 @@ class Clouds:
         authority: signs the certificate of those over TLS.
         registry: the port of a registry over TLS, which is also served by this host; for Azure's.
         region: the AWS region that the services are in.
+        listen: address and port of the services over TLS, and of those over plain HTTP; port 0 is a free one.
+        names: for which the certificate is.
 
     Attributes:
         issuer: whose ServiceAccount tokens are trusted.
@@ -104,6 +108,8 @@ class Clouds:
     authority: CertificateAuthority
     registry: int = 0
     region: str = "eu-west-1"
+    listen: tuple[tuple[str, int], tuple[str, int]] = (("127.0.0.1", 0), ("127.0.0.1", 0))
+    names: Sequence[str] = LOOPBACK
     issuer: Issuer = field(default_factory=functools.cache(Issuer))
     life: float = 3600
     passwords: dict[str, str] = field(default_factory=dict)
@@ -116,8 +122,8 @@ class Clouds:
     def __enter__(self) -> Self:
         """Serve until the end of the block."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(*self.authority.issue("clouds"))
-        self._servers = [ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Handler, self)) for _ in range(2)]
+        context.load_cert_chain(*self.authority.issue("clouds", self.names))
+        self._servers = [ThreadingHTTPServer(each, functools.partial(_Handler, self)) for each in self.listen]
         self._servers[0].socket = context.wrap_socket(self._servers[0].socket, server_side=True)
         self._threads = [threading.Thread(target=each.serve_forever, args=(0.05,)) for each in self._servers]
         for thread in self._threads:
@@ -169,9 +175,9 @@ class Clouds:
                 return fault, headers | ({"location": "https://127.0.0.1:1/"} if fault[0] == 302 else {})
         return self._answer(asked), headers
 
-    def forwards(self, path: str) -> bool:
+    def forwards(self, asked: Asked) -> bool:
         """Whether a request is for the registry behind this host."""
-        return bool(self.registry) and path.startswith("/v2/")
+        return bool(self.registry) and asked.path.startswith("/v2/")
 
     def _answer(self, asked: Asked) -> Answer:
         path = urlsplit(asked.path).path
@@ -331,10 +337,11 @@ class _Handler(BaseHTTPRequestHandler):
         """Answer, or let the registry answer."""
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        if self.clouds.forwards(self.path):
+        asked = Asked(self.command, self.path, headers, body)
+        if self.clouds.forwards(asked):
             self._forward(headers)
             return
-        (status, content), more = self.clouds.answer(Asked(self.command, self.path, headers, body))
+        (status, content), more = self.clouds.answer(asked)
         self._send(status, {"content-type": "application/json"} | more, content)
 
     do_HEAD = do_POST = do_PUT = do_GET  # noqa: N815 - the base class's names

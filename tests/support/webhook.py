@@ -14,7 +14,7 @@ import httpx
 from tests.controlplane import CertificateAuthority, Process, free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 NAME = "rightarch"
 PATH = "/mutate/pods"
@@ -77,6 +77,7 @@ class WebhookServer:
         secret: namespace and name of the Secret that it serves from, in place of the files of its own authority.
         options: further options of the command.
         log_level: of the process.
+        environment: variables of the process beside those of this one.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class WebhookServer:
         registry_ca: Path | None = None,
         options: Sequence[str] = (),
         log_level: str = "info",
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.port = free_port()
         self.health_port = free_port()
@@ -116,7 +118,8 @@ class WebhookServer:
             command,
             log=self.folder / "webhook.log",
             ready=f"{self.health}/readyz",
-            environment={"TMPDIR": str(self.folder)},  # where the client keeps its keys, which a crash leaves behind
+            # TMPDIR is where the client keeps its keys, which a crash leaves behind
+            environment={"TMPDIR": str(self.folder), **(environment or {})},
         )
 
     def __enter__(self) -> Self:
