@@ -7,6 +7,7 @@ the template; what was decided stands on the workload's own metadata. Pure.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
@@ -92,10 +93,25 @@ def standing(workload: Workload) -> Standing:
     return Standing.DECIDED if is_decided(reason) else Standing.WAITING
 
 
-def rolled(workload: Workload) -> int | None:
-    """The generation of a workload that a change of ours made outside of admission, which rolled its pods; or None."""
-    generation = placement.read_record(_annotation(workload))[0].get(_ROLLED)
-    return generation if isinstance(generation, int) else None
+@dataclass(frozen=True, slots=True)
+class Rolled:
+    """A change of ours outside of admission, which rolls the pods of a workload.
+
+    Attributes:
+        generation: of the workload, that the change made.
+        policy: because of which it was made: its title.
+    """
+
+    generation: int
+    policy: str
+
+
+def rolled(workload: Workload) -> Rolled | None:
+    """The last change of ours that rolled a workload's pods, if there was one."""
+    match placement.read_record(_annotation(workload))[0].get(_ROLLED):
+        case [int(generation), str(policy)]:
+            return Rolled(generation, policy)
+    return None
 
 
 def apply(decision: Decision, workload: Workload, *, rolls: bool = False) -> Patch:
@@ -104,7 +120,8 @@ def apply(decision: Decision, workload: Workload, *, rolls: bool = False) -> Pat
     Args:
         decision: made with ``Input.pod`` as of ``pod_of`` and ``Input.written`` as of ``written``.
         workload: the raw object.
-        rolls: whether it is changed outside of admission: then it is noted which generation a new template makes.
+        rolls: whether it is changed outside of admission: then it is noted which generation a new template makes, and
+            because of which policy.
 
     Returns:
         Operations; none where all is as it should be, and none where nothing was decided that was decided before for
@@ -116,8 +133,9 @@ def apply(decision: Decision, workload: Workload, *, rolls: bool = False) -> Pat
     before = written(workload)
     patch = patches.terms(pod_of(workload), before, decision.writing, _path(workload))
     record = placement.record(decision, before if decision.writing is None else decision.writing)
-    if (generation := _generation(workload) + 1 if patch and rolls else rolled(workload)) is not None:
-        record = orjson.dumps(orjson.loads(record) | {_ROLLED: generation}).decode()
+    change = Rolled(_generation(workload) + 1, decision.policy.name) if patch and rolls else rolled(workload)
+    if change is not None:
+        record = orjson.dumps(orjson.loads(record) | {_ROLLED: [change.generation, change.policy]}).decode()
     if not patches.fits(workload, KEY, record):
         return []
     return patch + patches.entry(workload, "annotations", KEY, record)

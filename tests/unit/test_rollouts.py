@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from rightarch.controller.rollouts import FORGOTTEN_SECONDS, PATIENCE_SECONDS, Rollout, Rollouts, State, state
+from rightarch.controller.rollout import Rollout, State, state
+from rightarch.controller.rollouts import FORGOTTEN_SECONDS, PATIENCE_SECONDS, Rollouts
 from rightarch.controller.workloads import KINDS, Key, Kind
 
 DEPLOYMENT, STATEFUL_SET, DAEMON_SET, CRON_JOB = KINDS
@@ -14,7 +15,11 @@ POLICY = "cap/move"
 
 def thing(spec: dict[str, Any], status: dict[str, Any], generation: int = 2, rolled: int | None = 2) -> dict[str, Any]:
     """A workload with a generation, and the one that our annotation names."""
-    notes = {} if rolled is None else {"rightarch.dev/template": f'{{"reason":"Constrained","rolled":{rolled}}}'}
+    notes = (
+        {}
+        if rolled is None
+        else {"rightarch.dev/template": f'{{"reason":"Constrained","rolled":[{rolled},"{POLICY}"]}}'}
+    )
     metadata = {"name": "a", "namespace": "shop", "generation": generation, "annotations": notes}
     return {"metadata": metadata, "spec": spec, "status": {"observedGeneration": generation} | status}
 
@@ -56,15 +61,15 @@ def thing(spec: dict[str, Any], status: dict[str, Any], generation: int = 2, rol
 )
 def test_how_far_a_workload_is(kind: Kind, spec: dict[str, Any], status: dict[str, Any], expected: State) -> None:
     """As ``kubectl rollout status`` tells it."""
-    assert state(kind, thing(spec, status)) is expected
+    assert state(kind.name, thing(spec, status)) is expected
 
 
 def test_a_rollout_is_ours_until_somebody_changes_the_spec() -> None:
     """The annotation names the generation that our change made."""
     begun = {"replicas": 2, "updatedReplicas": 1}
-    assert Rollout.of(DEPLOYMENT, thing({}, begun)) == Rollout(2, State.ROLLING)
-    assert Rollout.of(DEPLOYMENT, thing({}, begun, generation=3)) == Rollout(2, State.DONE)
-    assert Rollout.of(DEPLOYMENT, thing({}, begun, rolled=None)) is None
+    assert Rollout.of(DEPLOYMENT.name, thing({}, begun)) == Rollout(2, POLICY, State.ROLLING)
+    assert Rollout.of(DEPLOYMENT.name, thing({}, begun, generation=3)) == Rollout(2, POLICY, State.DONE)
+    assert Rollout.of(DEPLOYMENT.name, thing({}, begun, rolled=None)) is None
 
 
 class Clock:
@@ -86,10 +91,10 @@ def test_no_more_than_the_limit_roll_at_a_time() -> None:
     assert not rollouts.may_begin(B, POLICY, 1)
     assert not rollouts.may_begin(C, POLICY, 1)
     assert rollouts.may_begin(C, "another", 1)
-    rollouts.observe(A, Rollout(1, State.DONE))
+    rollouts.observe(A, Rollout(1, POLICY, State.DONE))
     assert freed == [], "older than the change"
-    rollouts.observe(A, Rollout(2, State.ROLLING))
-    rollouts.observe(A, Rollout(2, State.DONE))
+    rollouts.observe(A, Rollout(2, POLICY, State.ROLLING))
+    rollouts.observe(A, Rollout(2, POLICY, State.DONE))
     assert freed == [B]
     assert rollouts.may_begin(B, POLICY, 1)
 
@@ -101,7 +106,7 @@ def test_a_turn_that_is_not_taken_is_that_of_the_next() -> None:
     rollouts.begun(A, POLICY, 2)
     assert not rollouts.may_begin(B, POLICY, 1)
     assert not rollouts.may_begin(C, POLICY, 1)
-    rollouts.observe(A, Rollout(2, State.DONE))
+    rollouts.observe(A, Rollout(2, POLICY, State.DONE))
     rollouts.pass_on(B)
     assert freed == [B, C]
 
@@ -110,11 +115,11 @@ def test_what_does_not_get_done_holds_back_all_others_of_its_policy() -> None:
     """However many may roll; until it is done after all."""
     rollouts = Rollouts(lambda _: None, Clock())
     rollouts.begun(A, POLICY, 2)
-    rollouts.observe(A, Rollout(2, State.STALLED))
+    rollouts.observe(A, Rollout(2, POLICY, State.STALLED))
     assert not rollouts.may_begin(B, POLICY, 10)
     assert rollouts.stalled(POLICY) == A
     assert rollouts.counts() == {("rolling",): 0, ("stalled",): 1, ("waiting",): 1}
-    rollouts.observe(A, Rollout(2, State.DONE))
+    rollouts.observe(A, Rollout(2, POLICY, State.DONE))
     assert rollouts.may_begin(B, POLICY, 10)
 
 
@@ -130,7 +135,7 @@ def test_what_sets_no_limit_itself_has_ten_minutes() -> None:
 def test_a_new_leader_knows_what_rolls() -> None:
     """By what the workloads show of themselves."""
     rollouts = Rollouts(lambda _: None, Clock())
-    rollouts.observe(A, Rollout(2, State.ROLLING), POLICY)
+    rollouts.observe(A, Rollout(2, POLICY, State.ROLLING))
     assert not rollouts.may_begin(B, POLICY, 1)
 
 
