@@ -92,11 +92,12 @@ class Cluster:
         self._client = client
 
     @classmethod
-    async def connect(cls, kubeconfig: Path | None) -> Self:
+    async def connect(cls, kubeconfig: Path | None, context: str | None = None) -> Self:
         """Prepare to talk to the API server; no request is made.
 
         Args:
-            kubeconfig: whose current context is taken; None for the account of the pod that this process runs in.
+            kubeconfig: whose context is taken; None for the account of the pod that this process runs in.
+            context: its name; None for the current one.
 
         Raises:
             SettingsError: the kubeconfig can't be used, or there is no such account.
@@ -106,9 +107,9 @@ class Cluster:
             if kubeconfig is None:
                 loading.load_incluster_config(configuration)  # type: ignore[no-untyped-call] # the client's own gap
             else:
-                await asyncio.to_thread(check, kubeconfig)
+                await asyncio.to_thread(check, kubeconfig, context)
                 await loading.load_kube_config(  # type: ignore[no-untyped-call] # likewise
-                    str(kubeconfig), client_configuration=configuration, persist_config=False
+                    str(kubeconfig), context, client_configuration=configuration, persist_config=False
                 )
             client = ApiClient(configuration)
         except Exception as error:  # the client meets what it did not expect with any of them

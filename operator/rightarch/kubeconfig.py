@@ -1,10 +1,10 @@
 """Kubeconfigs, checked before the client reads them: what it says of a broken one names neither the place nor a remedy.
 
-Only what the current context leads to is looked at.
+Only what the context in use leads to is looked at.
 """
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,19 +16,65 @@ class Unusable(ValueError):
     """A kubeconfig can't be used; the text says where, in one line."""
 
 
-def check(path: Path) -> None:
+def check(path: Path, name: str | None = None) -> None:
     """Find what is wrong with a kubeconfig.
+
+    Args:
+        path: the file.
+        name: of the context that is used; None for the current one.
 
     Raises:
         Unusable: with the first thing that is.
         OSError: it can't be read.
     """
     config = _object(_read(path), "it")
-    context = _named(config, "contexts", "context", config.get("current-context"), "current-context")
+    context = _context(config, name)
     cluster = _named(config, "clusters", "cluster", context.get("cluster"), "the current context's cluster")
     check_server(cluster.get("server"))
     if context.get("user"):
         _check_plugin(_named(config, "users", "user", context["user"], "the current context's user"))
+
+
+def choose(paths: Sequence[Path], name: str | None = None) -> Path:
+    """Which of several kubeconfigs has the context that is used; as kubectl, the first that tells one tells it.
+
+    Args:
+        paths: at least one.
+        name: of the context; None for the current one.
+
+    Raises:
+        Unusable: none has it, or a file is no kubeconfig.
+        OSError: a file can't be read.
+    """
+    if len(paths) == 1:
+        return paths[0]
+    configs = {path: _object(_read(path), str(path)) for path in paths}
+    wanted = name or next((each["current-context"] for each in configs.values() if each.get("current-context")), None)
+    for path, config in configs.items():
+        entries = config.get("contexts")
+        if any(isinstance(each, dict) and each.get("name") == wanted for each in entries or ()):
+            return path
+    raise Unusable(f"none of {', '.join(map(str, paths))} has the context {_shown(str(wanted))}")
+
+
+def namespace(path: Path, name: str | None = None) -> str:
+    """The namespace of a context; ``default`` where it names none.
+
+    Args:
+        path: a kubeconfig.
+        name: of the context; None for the current one.
+
+    Raises:
+        Unusable: there is no such context.
+        OSError: the file can't be read.
+    """
+    config = _object(_read(path), "it")
+    return str(_context(config, name).get("namespace") or "default")
+
+
+def _context(config: Mapping[str, Any], name: str | None) -> Mapping[str, Any]:
+    said = "current-context" if name is None else "the context"
+    return _named(config, "contexts", "context", config.get("current-context") if name is None else name, said)
 
 
 def check_server(server: object) -> None:

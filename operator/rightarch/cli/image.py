@@ -1,17 +1,15 @@
 """The commands ``rightarch image …``: what registries tell of images."""
 
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
 from rightarch.cli.exits import fail, misused
+from rightarch.cli.options import SECONDS, CaFile, Timeout, TokenRealm, realms
 from rightarch.errors import InvalidReference, RightarchError, SettingsError
 from rightarch.platforms import Platform
 from rightarch.reference import Reference
-
-SECONDS: Final = 30.0
 
 INSPECT_EPILOG: Final = """[bold]Examples[/bold]
 
@@ -64,27 +62,9 @@ def inspect(  # noqa: PLR0913, PLR0917 - one parameter an option; typer passes t
             help="Platforms that each image must have, as in linux/amd64,linux/arm64; otherwise exit status 3.",
         ),
     ] = None,
-    registry_ca_file: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="RIGHTARCH_REGISTRY_CA_FILE",
-            exists=True,
-            dir_okay=False,
-            readable=True,
-            help="Further CAs to trust for registries, PEM.",
-        ),
-    ] = None,
-    token_realm: Annotated[
-        list[str] | None,
-        typer.Option(
-            envvar="RIGHTARCH_TOKEN_REALM",
-            metavar="REGISTRY=HOST",
-            help="A registry's token service in another domain, which may see your credentials.",
-        ),
-    ] = None,
-    timeout: Annotated[
-        float, typer.Option(envvar="RIGHTARCH_TIMEOUT", min=0.1, max=3600, help="Seconds to wait for one document.")
-    ] = SECONDS,
+    registry_ca_file: CaFile = None,
+    token_realm: TokenRealm = None,
+    timeout: Timeout = SECONDS,
 ) -> None:
     """Show what images are made of: digest, media type, and a line for each platform with its compressed size.
 
@@ -92,8 +72,9 @@ def inspect(  # noqa: PLR0913, PLR0917 - one parameter an option; typer passes t
     """
     if raw and (len(references) > 1 or verbose or require or output is not Output.TABLE):
         misused("--raw is for one image, without --verbose, --require and --output: it prints bytes and nothing else")
-    parsed, required, realms = _references(references), _platforms(require or []), _realms(token_realm or [])
+    parsed, required, token_realms = _references(references), _platforms(require or []), realms(token_realm or [])
     from rightarch.cli import inspecting  # noqa: PLC0415 - the registry client, which no help and completion needs
+    from rightarch.cli.registries import Asking  # noqa: PLC0415 - likewise
 
     wanted = inspecting.Wanted(
         references=parsed,
@@ -101,9 +82,7 @@ def inspect(  # noqa: PLR0913, PLR0917 - one parameter an option; typer passes t
         verbose=verbose,
         raw=raw,
         required=required,
-        ca_file=registry_ca_file,
-        token_realms=realms,
-        timeout=timeout,
+        asking=Asking(ca_file=registry_ca_file, token_realms=token_realms, timeout=timeout),
     )
     try:
         status = inspecting.run(wanted)
@@ -134,19 +113,3 @@ def _platforms(texts: list[str]) -> tuple[Platform, ...]:
         return tuple(dict.fromkeys(Platform.parse(part.strip()) for text in texts for part in text.split(",")))
     except ValueError as error:
         fail(SettingsError(f"--require: {error}"))
-
-
-def _realms(texts: list[str]) -> dict[str, frozenset[str]]:
-    if not texts:
-        return {}
-    pairs = [text.partition("=") for text in texts]
-    for registry, equals, host in pairs:
-        if not (registry and equals and host):
-            text = registry + equals + host
-            misused(f"--token-realm: {text!r} is not REGISTRY=HOST, as in registry.example.com=gitlab.example.com")
-    from rightarch.registry.configuration import realms  # noqa: PLC0415 - pydantic, which no other inspection needs
-
-    try:
-        return realms((registry, host) for registry, _, host in pairs)
-    except ValueError as error:
-        misused(f"--token-realm: {error}")

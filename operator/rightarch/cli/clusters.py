@@ -1,0 +1,106 @@
+"""The cluster of whoever runs a command: by a kubeconfig, as kubectl finds it."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rightarch import kubeconfig
+from rightarch.cluster import Cluster, ClusterError
+from rightarch.errors import RightarchError, SettingsError
+from rightarch.kubeconfig import Unusable
+
+
+class Unreachable(RightarchError):
+    """The API server can't be talked to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which cluster.
+
+    Attributes:
+        kubeconfig: the file.
+        context: of the file; None for the current one.
+        namespace: of what names none.
+    """
+
+    kubeconfig: Path
+    context: str | None
+    namespace: str
+
+
+def place(given: Path | None, context: str | None, namespace: str | None) -> Place:
+    """The cluster that options and environment name.
+
+    Raises:
+        SettingsError: there is no kubeconfig, or none that can be used.
+    """
+    paths = [given] if given else [path for path in _usual(os.environ, Path.home()) if path.is_file()]
+    if not paths:
+        raise SettingsError(
+            "there is no kubeconfig: give --kubeconfig, or KUBECONFIG; or --registry-only, which needs no cluster"
+        )
+    try:
+        path = kubeconfig.choose(paths, context)
+        return Place(path, context, namespace or kubeconfig.namespace(path, context))
+    except (Unusable, OSError) as error:
+        raise SettingsError(f"{paths[0]}: {error}; name a kubeconfig with a usable context") from None
+
+
+@asynccontextmanager
+async def connected(where: Place) -> AsyncIterator[Cluster]:
+    """A connection, closed at the end.
+
+    Raises:
+        SettingsError: the kubeconfig can't be used.
+    """
+    cluster = await Cluster.connect(where.kubeconfig, where.context)
+    try:
+        yield cluster
+    finally:
+        await cluster.aclose()
+
+
+async def read(cluster: Cluster, path: str) -> dict[str, Any]:
+    """The object at a path.
+
+    Raises:
+        ClusterError: the API server refuses.
+        Unreachable: it does not answer.
+    """
+    try:
+        return await cluster.read(path)
+    except ClusterError:
+        raise
+    except Exception as error:  # whatever ends a connection, and whatever the client makes of it
+        raise Unreachable(_unreachable(error)) from error
+
+
+async def listed(cluster: Cluster, path: str) -> list[Mapping[str, Any]]:
+    """All objects of a collection.
+
+    Raises:
+        ClusterError: the API server refuses.
+        Unreachable: it does not answer.
+    """
+    try:
+        return [thing async for page, _ in cluster.pages(path) for thing in page]
+    except ClusterError:
+        raise
+    except Exception as error:  # likewise
+        raise Unreachable(_unreachable(error)) from error
+
+
+def _unreachable(error: Exception) -> str:
+    said = "it does not answer in time" if isinstance(error, asyncio.TimeoutError) else str(error)
+    return f"the API server can't be reached: {said or type(error).__name__}; check the kubeconfig, or --registry-only"
+
+
+def _usual(environment: Mapping[str, str], home: Path) -> list[Path]:
+    """The files that kubectl looks at."""
+    named = environment.get("KUBECONFIG")
+    return [Path(each) for each in named.split(os.pathsep) if each] if named else [home / ".kube/config"]
