@@ -20,6 +20,8 @@ SHORTEST_WATCH: Final = 1.0
 REFUSALS: Final = frozenset({403, 404})
 """Statuses that stay until somebody changes the cluster: no such collection, or no right to it."""
 
+_ABSENT: Final = "there is no such collection"
+
 log = logging.getLogger(__name__)
 
 
@@ -70,6 +72,7 @@ async def follow(  # noqa: PLR0913 - the last three are rarely given
     *,
     view: View = METADATA,
     refused: Callable[[], None] = lambda: None,
+    optional: bool = False,
 ) -> NoReturn:
     """Keep a store equal to a collection, for ever: list once, watch, list again only where the watch can't go on.
 
@@ -83,6 +86,8 @@ async def follow(  # noqa: PLR0913 - the last three are rarely given
         name: of the only object that is followed.
         view: what the store takes of each object; without one, its metadata.
         refused: called when there is no such collection, or no right to read it: it is asked for seldom from then on.
+        optional: whether the kind may come and go: where there is no such collection the store is empty, and that is
+            no failure.
     """
     following = _Following(cluster, path, store, name, view)
     pause, told = FIRST_PAUSE, ""
@@ -92,8 +97,12 @@ async def follow(  # noqa: PLR0913 - the last three are rarely given
             await following.step()
             await asyncio.sleep(0 if following.events > seen else SHORTEST_WATCH)
         except Exception as error:  # noqa: BLE001 - whatever ends a connection, and whatever the client makes of it
-            failed()
             following.forgive(error)
+            if optional and isinstance(error, ClusterError) and error.status == 404:
+                told = following.miss(told)
+                await asyncio.sleep(REFUSED_PAUSE * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, no secret
+                continue
+            failed()
             pause = FIRST_PAUSE if following.events > seen else min(pause * 2, LONGEST_PAUSE)
             level, text = logging.WARNING, _text(error)
             if isinstance(error, ClusterError) and error.status in REFUSALS:
@@ -127,6 +136,13 @@ class _Following:
         """A lost connection is resumed; after a refusal, or what could not be read, everything is listed again."""
         if isinstance(error, ClusterError | KeyError | TypeError | ValueError):
             self._resource_version = None
+
+    def miss(self, told: str) -> str:
+        """Empty the store, since there is no such collection; gives what was said of it, once."""
+        self._store.replace([])
+        if told != _ABSENT:
+            log.info(_ABSENT, extra=fields(path=self._path))
+        return _ABSENT
 
     async def _list(self) -> str:
         """Hand the store all objects; gives the resourceVersion of the list."""

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 EVERYWHERE = {
     "webhook": {
         "endpointslices.discovery.k8s.io [kubernetes] list watch",
+        "nodeclaims.karpenter.sh [] list watch",
+        "nodepools.karpenter.sh [] list watch",
         "nodes [] list watch",
         "imageplatforms.rightarch.dev [] create list patch watch",
         "secrets [] get",
@@ -32,6 +34,8 @@ EVERYWHERE = {
         "endpointslices.discovery.k8s.io [kubernetes] list watch",
         "events.events.k8s.io [] create",
         "imageplatforms.rightarch.dev [] create delete list patch watch",
+        "nodeclaims.karpenter.sh [] list watch",
+        "nodepools.karpenter.sh [] list watch",
         "nodes [] list watch",
         "pods [] list patch watch",
         "secrets [] get",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.controlplane import wait_for
 from tests.images import SAMPLES, RegistryServer, push_samples
+from tests.support import karpenter
 from tests.support.installation import NAMESPACE, Installation
 
 from .test_rights import AT_HOME, EVERYWHERE, REGISTRATION
@@ -74,6 +75,7 @@ def test_every_right_is_used_and_nothing_else_is_asked_for(control_plane: Contro
     """Ordinary days: pods come, with pull secrets and without, images are pushed late, replaced, and not used again."""
     control_plane.kubectl("delete", "lease", "rightarch-controller", f"--namespace={NAMESPACE}", "--ignore-not-found")
     mark = audit.mark()
+    karpenter.define(control_plane)
     with RegistryServer() as registry:
         images = push_samples(registry)
         late = f"{registry.host}/samples/late:1.0"
@@ -97,6 +99,7 @@ def test_every_right_is_used_and_nothing_else_is_asked_for(control_plane: Contro
             wait_for(lambda: used() >= granted() - RARE, seconds=60)
         control_plane.kubectl("delete", "daemonset", "older", "older-pulling", "use")
         control_plane.kubectl("delete", "secret", "use")
+    karpenter.undefine(control_plane)
     requests = list(audit.since(mark))
     assert [request for request in requests if request.status == 403] == []
     assert {(request.account, request.right) for request in requests} | RARE == granted()

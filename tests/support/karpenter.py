@@ -87,6 +87,11 @@ def define(plane: ControlPlane) -> None:
     wait_for(lambda: all(_established(plane, name) for name in names), DEFINED_SECONDS)
 
 
+def undefine(plane: ControlPlane) -> None:
+    """Delete Karpenter's custom resource definitions, and with them all that is of their kinds."""
+    plane.kubectl("delete", "crd", *(each["metadata"]["name"] for each in definitions()))
+
+
 def _established(plane: ControlPlane, name: str) -> bool:
     path = '{.status.conditions[?(@.type=="Established")].status}'
     return plane.kubectl("get", "crd", name, "-o", f"jsonpath={path}") == "True"

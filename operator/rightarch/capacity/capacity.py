@@ -31,12 +31,14 @@ class Capacity:
         nodes: the Nodes, one of each kind.
         pools: Karpenter's NodePools.
         shown: per NodePool, the platforms that its Nodes and NodeClaims have shown.
+        complete: whether this is all there is: before, nothing is said to be missing.
     """
 
     platforms: frozenset[Platform] = frozenset()
     nodes: tuple[NodeKind, ...] = ()
     pools: tuple[NodePool, ...] = ()
     shown: Mapping[str, frozenset[Platform]] = field(default_factory=dict)
+    complete: bool = True
 
     @classmethod
     def of_nodes(cls, nodes: Iterable[Mapping[str, str]]) -> "Capacity":
@@ -58,7 +60,12 @@ class Capacity:
 
     @classmethod
     def of_kinds(
-        cls, kinds: Iterable[NodeKind], pools: Iterable[NodePool], sightings: Iterable[tuple[str, Platform]]
+        cls,
+        kinds: Iterable[NodeKind],
+        pools: Iterable[NodePool],
+        sightings: Iterable[tuple[str, Platform]],
+        *,
+        complete: bool = True,
     ) -> "Capacity":
         """The capacity of what was read already.
 
@@ -66,6 +73,7 @@ class Capacity:
             kinds: the kinds of Nodes.
             pools: the NodePools.
             sightings: which platform of which NodePool was seen on NodeClaims.
+            complete: whether that is all there is.
         """
         nodes = tuple(kind for kind in kinds if kind.platform)
         shown: dict[str, set[Platform]] = {}
@@ -73,7 +81,8 @@ class Capacity:
             shown.setdefault(pool, set()).add(platform)
         ordered = sorted(pools, key=lambda pool: (-pool.weight, pool.name))
         frozen = {pool: frozenset(platforms) for pool, platforms in shown.items()}
-        return cls(frozenset(kind.platform for kind in nodes if kind.platform), nodes, tuple(ordered), frozen)
+        platforms = frozenset(kind.platform for kind in nodes if kind.platform)
+        return cls(platforms, nodes, tuple(ordered), frozen, complete)
 
     @cached_property
     def oses(self) -> frozenset[str]:
@@ -107,7 +116,8 @@ class Capacity:
             if verdict.offer is Offer.YES:
                 return verdict
             found.append(verdict)
-        return best(found) or Verdict(Offer.NO, _nobody(architecture, self.pools))
+        verdict = best(found) or Verdict(Offer.NO, _nobody(architecture, self.pools))
+        return verdict if self.complete or verdict.offer is not Offer.NO else _UNKNOWN
 
     def _verdicts(self, demand: Demand, architecture: str) -> Iterator[Verdict]:
         """NodePools after Nodes: what is there is sure; but of what is in the way, NodePools tell more."""

@@ -6,7 +6,8 @@ import random
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any, Final, NoReturn
 
-from rightarch.cluster import NODES, Cluster
+from rightarch import supply
+from rightarch.cluster import Cluster
 from rightarch.controller.census import Census, counted
 from rightarch.controller.daemonsets import DaemonSets
 from rightarch.controller.events import Events
@@ -17,7 +18,6 @@ from rightarch.controller.queue import Queue, Within
 from rightarch.controller.watching import Watching
 from rightarch.controller.workloads import UNSETTLED, Key, Wanted, Workload, Workloads
 from rightarch.facts import Facts
-from rightarch.following import follow
 from rightarch.gather import parse
 from rightarch.keychains import Keychains
 from rightarch.logs import fields
@@ -75,7 +75,7 @@ class Leadership:
 
     async def run(self) -> None:
         """Do all of it until one part ends, with its error: then none goes on."""
-        nodes = follow(self._cluster, NODES, self._nodes, self._metrics.watch_failed)
+        nodes = supply.keep(self._cluster, self._nodes, self._metrics.watch_failed)
         keeping = self._keep_working(), self._keep_listing(), self._keep_counting()
         await first(nodes, self._gates.run(), self._watching.run(), *keeping)
 

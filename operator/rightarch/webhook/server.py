@@ -10,10 +10,9 @@ from typing import Final
 
 import uvloop
 
-from rightarch import lookups
-from rightarch.cluster import NODES, Cluster
+from rightarch import lookups, supply
+from rightarch.cluster import Cluster
 from rightarch.facts import Facts
-from rightarch.following import follow
 from rightarch.keychains import Keychains
 from rightarch.logs import fields
 from rightarch.metrics import Metrics
@@ -65,7 +64,7 @@ async def _serve(settings: WebhookSettings) -> None:
             async with asyncio.TaskGroup() as group:
                 source = files or _secret(settings, cluster, metrics)
                 watches = [
-                    group.create_task(follow(cluster, NODES, nodes, metrics.watch_failed)),
+                    group.create_task(supply.keep(cluster, nodes, metrics.watch_failed)),
                     group.create_task(source.keep(served)),
                     group.create_task(facts.run()),
                     group.create_task(_settle(facts)),
@@ -140,3 +139,4 @@ def _expose(metrics: Metrics, nodes: Nodes) -> None:
     """Show what others count. The labels are the platforms of Nodes."""
     metrics.gauge("rightarch_nodes", "Nodes by platform.", ("os", "architecture"), nodes.counts)
     metrics.gauge("rightarch_nodes_listed", "Whether all Nodes were seen once.", (), lambda: {(): float(nodes.listed)})
+    metrics.gauge("rightarch_nodepools", "NodePools of Karpenter.", (), lambda: {(): float(len(nodes.pools))})
