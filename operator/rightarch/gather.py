@@ -6,7 +6,7 @@ known of are waited for, all at the same time. Failures come out as data.
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
@@ -14,8 +14,9 @@ from rightarch import pod as pods
 from rightarch.capacity import Capacity
 from rightarch.errors import ImageError, InvalidReference
 from rightarch.placement import Failure, Input, decide
-from rightarch.platforms import ImagePlatforms
+from rightarch.platforms import ImagePlatforms, Platform
 from rightarch.pod import Pod
+from rightarch.policy import BUILT_IN, Effective, Facts, ImageOverride
 from rightarch.reasons import Reason
 from rightarch.reference import Reference
 from rightarch.registry import Keys, Registry
@@ -30,7 +31,14 @@ Outcome = ImagePlatforms | Failure
 
 
 async def gather(  # noqa: PLR0913 - all that an admission knows
-    pod: Pod, capacity: Capacity, registry: Registry, keys: Keys, seconds: float, *, record: bool = True
+    pod: Pod,
+    capacity: Capacity,
+    registry: Registry,
+    keys: Keys,
+    seconds: float,
+    *,
+    policy: Effective = BUILT_IN,
+    record: bool = True,
 ) -> Input:
     """All that a decision about a pod depends on.
 
@@ -40,6 +48,7 @@ async def gather(  # noqa: PLR0913 - all that an admission knows
         registry: the memory and the look-ups of images.
         keys: the keychains that this pod's images are read with.
         seconds: how long to wait for images that are not known. A pod whose images are known is never suspended.
+        policy: what applies to the pod: images that it tells the platforms of are not looked up.
         record: whether what is found and used may be written down; not for a dry run.
 
     Returns:
@@ -47,36 +56,36 @@ async def gather(  # noqa: PLR0913 - all that an admission knows
     """
     names = pods.image_names(pod)
     references = {name: parse(name) for name in names[:MAX_IMAGES]}
-    asking = _Asking(registry, keys, record)
+    asking = _Asking(registry, keys, record, policy.facts)
     images = {name: asking.known(reference) for name, reference in references.items()}
     unknown = [name for name, outcome in images.items() if outcome is None]
-    if unknown and not _settled(pod, capacity, images):
+    if unknown and not _settled(Input(pod, {}, capacity, policy=policy), images):
         wanted = {name: reference for name in unknown if isinstance(reference := references[name], Reference)}
         images |= await _look_up(wanted, asking, seconds)
     images |= dict.fromkeys(names[MAX_IMAGES:], _TOO_MANY)
     outcomes = {name: _NOT_ASKED if outcome is None else outcome for name, outcome in images.items()}
     stale = frozenset(name for name, reference in references.items() if asking.stale(reference))
-    return Input(pod, outcomes, capacity, stale=stale)
+    return Input(pod, outcomes, capacity, stale=stale, policy=policy)
 
 
-def recall(pod: Pod, capacity: Capacity, registry: Registry, keys: Keys) -> Input:
+def recall(pod: Pod, capacity: Capacity, registry: Registry, keys: Keys, policy: Effective = BUILT_IN) -> Input:
     """As ``gather``, from memory alone: nobody is asked, and nothing is waited for.
 
     Images that nothing is known of are unresolved, as are those whose look-up failed for now.
     """
     names = pods.image_names(pod)
-    asking = _Asking(registry, keys, record=True)
+    asking = _Asking(registry, keys, record=True, facts=policy.facts)
     references = {name: parse(name) for name in names[:MAX_IMAGES]}
     images = {name: asking.known(reference) or _NOT_YET for name, reference in references.items()}
     stale = frozenset(name for name, reference in references.items() if asking.stale(reference))
-    return Input(pod, images | dict.fromkeys(names[MAX_IMAGES:], _TOO_MANY), capacity, stale=stale)
+    return Input(pod, images | dict.fromkeys(names[MAX_IMAGES:], _TOO_MANY), capacity, stale=stale, policy=policy)
 
 
-def _settled(pod: Pod, capacity: Capacity, images: Mapping[str, Outcome | None]) -> bool:
+def _settled(given: Input, images: Mapping[str, Outcome | None]) -> bool:
     """Whether the images that are known settle the decision already, so that nobody need wait for the others."""
     known = {name: outcome for name, outcome in images.items() if isinstance(outcome, ImagePlatforms)}
     hopeless = {Reason.NO_COMMON_ARCHITECTURE, Reason.CONFLICTING_CONSTRAINT}
-    return bool(known) and decide(Input(pod, known, capacity)).reason in hopeless
+    return bool(known) and decide(replace(given, images=known)).reason in hopeless
 
 
 def all_known(pod: Pod, registry: Registry, keys: Keys) -> bool:
@@ -102,16 +111,19 @@ _memoised = lru_cache(maxsize=4096)(_parse)
 
 @dataclass(frozen=True, slots=True)
 class _Asking:
-    """Who asks whom, in whose name."""
+    """Who asks whom, in whose name; and what need not be asked."""
 
     registry: Registry
     keys: Keys
     record: bool
+    facts: Facts
 
     def known(self, reference: Reference | Failure) -> Outcome | None:
-        """What memory says of an image, if anything."""
+        """What a policy or else memory says of an image, if anything."""
         if isinstance(reference, Failure):
             return reference
+        if override := self.facts.override(reference):
+            return _overridden(override)
         found = self.registry.known(reference, self.keys, record=self.record)
         return _failure(found) if isinstance(found, ImageError) else found
 
@@ -130,6 +142,12 @@ class _Asking:
             return Failure(Reason.TIMED_OUT, f"its registry did not answer within {seconds:.3g} s; the look-up goes on")
         except ImageError as error:
             return _failure(error)
+
+
+def _overridden(override: ImageOverride) -> ImagePlatforms:
+    """The platforms that a policy tells of an image, whose content nobody looks at."""
+    platforms = sorted({Platform.parse(each) for each in override.platforms})
+    return ImagePlatforms("", tuple(platforms), indexed=True)
 
 
 async def _look_up(wanted: Mapping[str, Reference], asking: _Asking, seconds: float) -> dict[str, Outcome]:

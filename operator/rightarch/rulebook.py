@@ -4,12 +4,18 @@ Written by what follows the cluster, read by admissions and the controller. A ch
 compiled of policies is made anew then, once for any number of changes.
 """
 
+import asyncio
 import sys
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from rightarch import crds
+from rightarch.cluster import Cluster
+from rightarch.following import View, follow
+from rightarch.metrics import ProcessMetrics
 from rightarch.pod import Pod
 from rightarch.policy import ANNOTATION, Effective, Kind, Policies, Policy
 from rightarch.policy.spec import Choices
@@ -73,6 +79,11 @@ class Namespaces:
         """Take a complete list in place of all that was known."""
         self._namespaces = {thing["metadata"]["name"]: Namespace.of(thing["metadata"]) for thing in objects}
         self.listed = True
+
+    def add(self, thing: Mapping[str, Any]) -> None:
+        """Take one that somebody read, unless it was seen meanwhile: what a watch tells is newer."""
+        if thing["metadata"]["name"] not in self:
+            self.put(thing)
 
     def put(self, thing: Mapping[str, Any]) -> None:
         """Take one that is new or has changed."""
@@ -160,6 +171,35 @@ class Rulebook:
             return "the namespaces of the cluster are not listed yet"
         unseen = next((kind.full for kind, shelf in self.shelves.items() if not shelf.listed), None)
         return None if unseen is None else f"the objects of kind {unseen} are not listed yet"
+
+    async def follow(self, cluster: Cluster, failed: Callable[[], None]) -> None:
+        """Keep equal to what is in a cluster, for ever.
+
+        Args:
+            cluster: which.
+            failed: called at each failure, to count them.
+        """
+        async with asyncio.TaskGroup() as group:
+            group.create_task(follow(cluster, NAMESPACES, self.namespaces, failed))
+            for kind, shelf in self.shelves.items():
+                view = View(partial(Policy.of, kind))
+                group.create_task(follow(cluster, PATHS[kind], shelf, failed, view=view, refused=shelf.refuse))
+
+    def expose(self, metrics: ProcessMetrics) -> None:
+        """Show what is known."""
+        metrics.gauge(
+            "rightarch_policies",
+            "Policies by kind, and whether they can be obeyed.",
+            ("kind", "ready"),
+            self._counts,
+        )
+        meaning = "Whether all policies and namespaces were seen once."
+        metrics.gauge("rightarch_policies_listed", meaning, (), lambda: {(): float(self.missing is None)})
+
+    def _counts(self) -> Mapping[tuple[str, ...], float]:
+        every = ((kind, policy) for kind, shelf in self.shelves.items() for policy in shelf.policies())
+        counts = Counter((kind.full, str(policy.spec is not None).lower()) for kind, policy in every)
+        return {labels: float(count) for labels, count in counts.items()}
 
     def effective(self, namespace: str, pod: Pod) -> Effective:
         """What applies to a pod of a namespace, or to one made of a workload's template."""

@@ -34,6 +34,7 @@ _MEANT: Final = {
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["text", "json"]
+Mode = Literal["Enforce", "Audit", "Off"]
 CertificateMode = Literal["self-managed", "external"]
 
 
@@ -117,6 +118,9 @@ class ProcessSettings(BaseModel):
     image_credential_provider_bin_dir: DirectoryPath | None = Field(
         default=None, description="the folder with the programs of credential providers"
     )
+    default_mode: Mode = Field(
+        default="Enforce", description="what is done to pods that no policy is for: Enforce, Audit or Off"
+    )
     identity_scope: IdentityScope = Field(
         default="cluster",
         description="cluster, where what Rightarch's own identity may read in a registry is known to all pods, as what "
@@ -157,6 +161,11 @@ class WebhookSettings(ProcessSettings):
     )
     namespace: str | None = Field(
         default=None, pattern=_DNS_LABEL, description="the namespace in which Rightarch is installed"
+    )
+    lease_name: str = Field(
+        default="rightarch-controller",
+        pattern=_DNS_SUBDOMAIN,
+        description="the name of the controller's Lease in that namespace: while nobody renews it, no pod is held",
     )
     port: int = Field(default=8443, ge=1, le=65535, description="the port of the admission endpoint, HTTPS")
     lookup_budget: float = Field(

@@ -12,10 +12,12 @@ from rightarch.keychains import Keychains, Known
 from rightarch.metrics import Metrics
 from rightarch.pod import Pod
 from rightarch.registry import Keys, Registry, RegistryOptions
+from rightarch.rulebook import Rulebook
 from rightarch.snapshot import Nodes
 from rightarch.webhook import admission
 from rightarch.webhook.admission import Admission
 from rightarch.webhook.pods import PodAdmission
+from rightarch.webhook.rules import Rules
 from rightarch.webhook.workloads import WorkloadAdmission
 
 if TYPE_CHECKING:
@@ -43,6 +45,13 @@ class Broken(Keychains):
         return self.of_pod(namespace, template)
 
 
+def rules() -> Rules:
+    """Rules of a cluster without policies, whose namespaces were seen."""
+    rulebook = Rulebook()
+    rulebook.namespaces.put({"metadata": {"name": "shop"}})
+    return Rules(rulebook, cast("Cluster", None))
+
+
 async def ask(asked: Admission, group: str, thing: dict[str, Any]) -> dict[str, Any]:
     """What an admission says to the creation of something."""
     kind = {"group": group, "version": "v1", "kind": thing["kind"]}
@@ -58,7 +67,7 @@ async def test_a_failure_of_ours_admits_and_is_told(kind: type[Admission], caplo
     """As it is, with a warning; counted each time, and with a traceback in the log once in a while."""
     metrics, registry = Metrics(), Registry(RegistryOptions())
     try:
-        asked = kind(registry, Nodes(), metrics, Broken())
+        asked = kind(registry, Nodes(), metrics, Broken(), rules())
         for _ in range(50):
             response = await ask(asked, *OBJECTS[kind])
             assert (response["uid"], response["allowed"], "patch" in response) == ("u1", True, False)
@@ -77,7 +86,7 @@ async def test_what_was_not_told_is_counted(caplog: pytest.LogCaptureFixture, mo
     monkeypatch.setattr(admission, "TRACEBACK_SECONDS", 0.2)
     registry = Registry(RegistryOptions())
     try:
-        asked = PodAdmission(registry, Nodes(), Metrics(), Broken())
+        asked = PodAdmission(registry, Nodes(), Metrics(), Broken(), rules())
         for _ in range(5):
             await ask(asked, *OBJECTS[PodAdmission])
         time.sleep(0.2)  # noqa: ASYNC251 - nothing else runs

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from rightarch.rulebook import Rulebook
 from rightarch.snapshot import Nodes
 from rightarch.webhook.readiness import Readiness
 
@@ -52,12 +53,17 @@ def test_removing_an_unknown_node_changes_nothing() -> None:
     assert (len(nodes), nodes.capacity.platforms) == (0, frozenset())
 
 
-def test_a_replica_is_ready_once_the_nodes_are_listed_and_until_it_drains() -> None:
+def test_a_replica_is_ready_once_all_is_listed_and_until_it_drains() -> None:
     """An empty list is a list: a cluster may have no Nodes yet."""
     nodes = Nodes()
-    readiness = Readiness(nodes, lambda: True)
+    rulebook = Rulebook()
+    readiness = Readiness(nodes, rulebook, lambda: True)
     assert readiness.missing() == "the Nodes of the cluster are not listed yet"
     nodes.replace([])
+    assert readiness.missing() == "the namespaces of the cluster are not listed yet"
+    rulebook.namespaces.replace([])
+    for shelf in rulebook.shelves.values():
+        shelf.replace([])
     assert readiness.missing() is None
     readiness.draining = True
     assert readiness.missing() == "draining: this process is about to end"
@@ -67,4 +73,4 @@ def test_a_replica_without_a_certificate_is_never_ready() -> None:
     """It does not even listen; patience does not help."""
     nodes = Nodes()
     nodes.replace([])
-    assert Readiness(nodes, lambda: False).missing() == "there is no certificate to serve yet"
+    assert Readiness(nodes, Rulebook(), lambda: False).missing() == "there is no certificate to serve yet"

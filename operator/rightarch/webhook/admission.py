@@ -17,6 +17,7 @@ from rightarch.registry import Keys, Registry
 from rightarch.snapshot import Nodes
 from rightarch.webhook import review as reviews
 from rightarch.webhook.review import Review
+from rightarch.webhook.rules import Rules
 
 TRACEBACK_SECONDS: Final = 10.0
 """How often a failure of ours is logged, at most: whoever finds one may cause it with each request."""
@@ -32,8 +33,9 @@ class Admission(ABC):
     kind: ClassVar[str]
     """What is reviewed, as people call it."""
 
-    def __init__(self, registry: Registry, nodes: Nodes, metrics: Metrics, keychains: Keychains) -> None:
+    def __init__(self, registry: Registry, nodes: Nodes, metrics: Metrics, keychains: Keychains, rules: Rules) -> None:
         self._registry, self._nodes, self._metrics, self._keychains = registry, nodes, metrics, keychains
+        self._rules = rules
         self._tracebacks = Seldom(TRACEBACK_SECONDS)
 
     async def __call__(self, body: bytes, begun: float, budget: float) -> bytes:
@@ -42,14 +44,14 @@ class Admission(ABC):
         Args:
             body: the AdmissionReview.
             begun: when the request arrived, by the monotonic clock.
-            budget: seconds from then that may be spent waiting for images.
+            budget: seconds from then that may be spent waiting, whatever the policy allows.
 
         Raises:
             Refused: the body is no readable review.
         """
         review = self._read(body)
         try:
-            reason, answer = await self._answer(review, begun + budget)
+            reason, answer = await self._answer(review, begun, budget)
         except Exception as error:  # noqa: BLE001 - whatever it is, its creator must not pay for it
             reason, answer = FAILED, self._failed(review, error)
         self._metrics.admitted(reason, monotonic() - begun)
@@ -71,10 +73,14 @@ class Admission(ABC):
         """In whose name the images are looked up."""
         return self._keychains.of_pod(review.namespace, pod)
 
-    async def _answer(self, review: Review, deadline: float) -> tuple[str, bytes]:
+    async def _answer(self, review: Review, begun: float, budget: float) -> tuple[str, bytes]:
         if review.subject is None:
             return IGNORED, reviews.allow(review.uid)
-        decision = await self._decide(review, self._input(review.subject), deadline)
+        given = self._input(review.subject)
+        policy = await self._rules.effective(review.namespace, given.pod, begun + budget)
+        budget = min(budget, policy.choices.on_unresolved.lookup_budget_milliseconds / 1000)
+        given = replace(given, policy=policy, namespace=review.namespace)
+        decision = await self._decide(review, given, begun + budget)
         patch, warnings = self._patch(decision, review.subject), decision.warnings
         level = logging.INFO if warnings else logging.DEBUG
         if log.isEnabledFor(level):
@@ -86,8 +92,9 @@ class Admission(ABC):
             return decide(given)
         keys = await self._keys(review, given.pod, deadline)
         seconds, record = max(0.0, deadline - monotonic()), not review.dry_run
-        found = await gather(given.pod, self._nodes.capacity, self._registry, keys, seconds, record=record)
-        return decide(found if given.written is None else replace(found, written=given.written))
+        capacity = self._nodes.capacity
+        found = await gather(given.pod, capacity, self._registry, keys, seconds, policy=given.policy, record=record)
+        return decide(replace(given, images=found.images, capacity=found.capacity, stale=found.stale))
 
     def _failed(self, review: Review, error: Exception) -> bytes:
         """The answer after a failure of ours."""

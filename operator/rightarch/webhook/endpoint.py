@@ -13,6 +13,8 @@ from rightarch.webhook.review import Refused
 
 MAX_BODY: Final = 8 * 1024 * 1024
 """Bytes of a review: etcd holds objects of 1.5 MiB, an update carries two, JSON escapes lengthen them."""
+MAX_BUDGET: Final = 3.0
+"""Seconds that a review may be waited for at most, whatever a policy says."""
 MARGIN: Final = 1.0
 """Seconds before the API server's own deadline by which an answer must be on its way."""
 
@@ -25,7 +27,7 @@ class Handler(Protocol):
     """Answers the reviews of one path."""
 
     async def __call__(self, body: bytes, begun: float, budget: float) -> bytes:
-        """The answer to a review that arrived at ``begun``, for which ``budget`` seconds may be waited.
+        """The answer to a review that arrived at ``begun``, for which at most ``budget`` seconds may be waited.
 
         Raises:
             Refused: the body is no readable review.

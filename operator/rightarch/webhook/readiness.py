@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from rightarch.rulebook import Rulebook
 from rightarch.snapshot import Nodes
 
 PATIENCE: Final = 20.0
@@ -15,6 +16,7 @@ class Readiness:
 
     Args:
         nodes: what is watched.
+        rulebook: policies and namespaces, likewise.
         serving: tells whether reviews are accepted, for which there must be a certificate.
         informed: tells whether the facts about images are listed, or can't be.
 
@@ -22,9 +24,15 @@ class Readiness:
         draining: set when the process was asked to end.
     """
 
-    def __init__(self, nodes: Nodes, serving: Callable[[], bool], informed: Callable[[], bool] = lambda: True) -> None:
+    def __init__(
+        self,
+        nodes: Nodes,
+        rulebook: Rulebook,
+        serving: Callable[[], bool],
+        informed: Callable[[], bool] = lambda: True,
+    ) -> None:
         self.draining = False
-        self._nodes, self._serving, self._informed = nodes, serving, informed
+        self._nodes, self._rulebook, self._serving, self._informed = nodes, rulebook, serving, informed
         self._patient_until = time.monotonic() + PATIENCE
 
     def missing(self) -> str | None:
@@ -38,4 +46,6 @@ class Readiness:
     def _unseen(self) -> str | None:
         if not self._nodes.listed:
             return "the Nodes of the cluster are not listed yet"
+        if missing := self._rulebook.missing:
+            return missing
         return None if self._informed() else "the ImagePlatforms of the cluster are not listed yet"
