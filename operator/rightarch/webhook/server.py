@@ -13,16 +13,21 @@ import uvloop
 from rightarch import lookups, supply
 from rightarch.cluster import Cluster
 from rightarch.facts import Facts
+from rightarch.following import View, follow
 from rightarch.keychains import Keychains
+from rightarch.lease import LEASES, Lease, Renewal
 from rightarch.logs import fields
 from rightarch.metrics import Metrics
+from rightarch.policy import Choices, OnUnresolved
+from rightarch.rulebook import Rulebook
 from rightarch.serving import Health, Server, listening
 from rightarch.settings import WebhookSettings
 from rightarch.snapshot import Nodes
 from rightarch.webhook.certificate import Files, Secret, ServedCertificate, Source
-from rightarch.webhook.endpoint import Endpoint, Handler
+from rightarch.webhook.endpoint import MAX_BUDGET, Endpoint, Handler
 from rightarch.webhook.pods import PodAdmission
 from rightarch.webhook.readiness import Readiness
+from rightarch.webhook.rules import Rules
 from rightarch.webhook.workloads import WorkloadAdmission
 
 PODS: Final = "/mutate/pods"
@@ -47,24 +52,28 @@ async def _serve(settings: WebhookSettings) -> None:
     if files:
         files.load(served)
     with listening(address, settings.port) as reviews, listening(address, settings.health_port) as health:
-        nodes, metrics = Nodes(), Metrics()
+        nodes, lease, metrics = Nodes(), Lease(), Metrics()
         async with (
             lookups.connected(settings, metrics.watch_failed) as (cluster, registry),
             aclosing(Keychains.of(settings, cluster)) as keychains,
         ):
             facts = Facts(cluster, registry, metrics.watch_failed, settings.facts_day)
-            readiness = Readiness(nodes, lambda: servers[0].started, lambda: facts.listed)
+            rulebook = Rulebook(_built_in(settings))
+            readiness = Readiness(nodes, rulebook, lambda: servers[0].started, lambda: facts.listed)
             facts.expose(metrics)
+            rulebook.expose(metrics)
             served.expose(metrics)
             lookups.expose(registry, metrics)
-            _expose(metrics, nodes)
-            means = registry, nodes, metrics, keychains
-            handlers: dict[str, Handler] = {PODS: PodAdmission(*means), WORKLOADS: WorkloadAdmission(*means)}
-            endpoint = Endpoint(handlers, settings.lookup_budget, metrics, lambda: readiness.draining)
+            _expose(metrics, nodes, lease)
+            means = registry, nodes, metrics, keychains, Rules(rulebook, cluster)
+            handlers: dict[str, Handler] = {PODS: PodAdmission(*means, lease), WORKLOADS: WorkloadAdmission(*means)}
+            endpoint = Endpoint(handlers, MAX_BUDGET, metrics, lambda: readiness.draining)
             async with asyncio.TaskGroup() as group:
                 source = files or _secret(settings, cluster, metrics)
                 watches = [
                     group.create_task(supply.keep(cluster, nodes, metrics.watch_failed)),
+                    group.create_task(rulebook.follow(cluster, metrics.watch_failed)),
+                    group.create_task(_follow_lease(settings, cluster, lease, metrics)),
                     group.create_task(source.keep(served)),
                     group.create_task(facts.run()),
                     group.create_task(_settle(facts)),
@@ -82,6 +91,19 @@ async def _serve(settings: WebhookSettings) -> None:
                     watch.cancel()
             await facts.flush()
     log.info("ended")
+
+
+def _built_in(settings: WebhookSettings) -> Choices:
+    """What holds for pods that no policy is for."""
+    waiting = OnUnresolved(lookup_budget_milliseconds=round(settings.lookup_budget * 1000))
+    return Choices(mode=settings.default_mode, on_unresolved=waiting)
+
+
+async def _follow_lease(settings: WebhookSettings, cluster: Cluster, lease: Lease, metrics: Metrics) -> None:
+    """Know whether a controller works; where nobody told us whose Lease that would be, none does."""
+    if settings.namespace is not None:
+        path = LEASES.format(settings.namespace)
+        await follow(cluster, path, lease, metrics.watch_failed, settings.lease_name, view=View(Renewal.of))
 
 
 async def _settle(facts: Facts) -> None:
@@ -135,8 +157,10 @@ async def _until_told_to_end(readiness: Readiness, drain: float) -> None:
         return
 
 
-def _expose(metrics: Metrics, nodes: Nodes) -> None:
+def _expose(metrics: Metrics, nodes: Nodes, lease: Lease) -> None:
     """Show what others count. The labels are the platforms of Nodes."""
     metrics.gauge("rightarch_nodes", "Nodes by platform.", ("os", "architecture"), nodes.counts)
     metrics.gauge("rightarch_nodes_listed", "Whether all Nodes were seen once.", (), lambda: {(): float(nodes.listed)})
     metrics.gauge("rightarch_nodepools", "NodePools of Karpenter.", (), lambda: {(): float(len(nodes.pools))})
+    meaning = "Whether a controller renewed its Lease lately, so that pods may be held by a gate."
+    metrics.gauge("rightarch_controller_alive", meaning, (), lambda: {(): float(lease.held)})
