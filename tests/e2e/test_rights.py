@@ -46,7 +46,10 @@ EVERYWHERE = {
 LINE = re.compile(r"(?P<resources>\S*)\s*\[(?P<addresses>.*?)\]\s+\[(?P<names>.*?)\]\s+\[(?P<verbs>.*?)\]")
 REGISTRATION = "mutatingwebhookconfigurations.admissionregistration.k8s.io [rightarch] get list patch watch"
 AT_HOME = {
-    "webhook": {"secrets [rightarch-certificate] get list watch"},
+    "webhook": {
+        "leases.coordination.k8s.io [rightarch-controller] list watch",
+        "secrets [rightarch-certificate] get list watch",
+    },
     "controller": {
         "leases.coordination.k8s.io [] create",
         "leases.coordination.k8s.io [rightarch-controller] get update",
