@@ -225,9 +225,9 @@ class Gates:
     def _judge(self, held: Held, pod: Pod) -> Verdict:
         """What memory says of a pod."""
         namespace, left = held.key.namespace, self._left(held, pod)
-        given = recall(pod, self._nodes.capacity, self._registry, self._keychains.of_pod(namespace, pod))
-        policy = self._policy_of(namespace, pod)
-        given = replace(given, policy=policy, gating=True, gated=True, overdue=left <= 0, namespace=namespace)
+        policy, keys = self._policy_of(namespace, pod), self._keychains.of_pod(namespace, pod)
+        given = recall(pod, self._nodes.capacity, self._registry, keys, policy)
+        given = replace(given, gating=True, gated=True, overdue=left <= 0, namespace=namespace)
         try:
             return Verdict(decide(given), left)
         except Exception:  # a fault of ours, for which no pod is to stay held
