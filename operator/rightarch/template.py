@@ -19,6 +19,8 @@ from rightarch.affinity import Writing
 from rightarch.patches import Patch
 from rightarch.placement import Decision
 from rightarch.pod import Pod
+from rightarch.policy import Effective
+from rightarch.policy.spec import When
 from rightarch.reasons import Reason
 
 KEY: Final = "rightarch.dev/template"
@@ -73,6 +75,20 @@ def is_owned(workload: Workload) -> bool:
     """Whether another controller owns the workload, and would write its template anew."""
     owners = (workload.get("metadata") or {}).get("ownerReferences") or ()
     return any(owner.get("controller") for owner in owners)
+
+
+def when(kind: str, workload: Workload, policy: Effective) -> When:
+    """When the template of a workload is to be written.
+
+    Args:
+        kind: of the workload: an object of a list does not say.
+        workload: the raw object.
+        policy: what applies to its pods.
+    """
+    rule = policy.choices.template(kind)
+    if policy.ignored or policy.choices.mode == "Off" or (is_owned(workload) and not rule.owned):
+        return "Never"
+    return rule.when
 
 
 def is_decided(reason: str) -> bool:

@@ -3,20 +3,21 @@
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Any, Final, NoReturn
 
 from rightarch import supply
 from rightarch.cluster import Cluster
 from rightarch.controller.census import Census, counted
-from rightarch.controller.daemonsets import DaemonSets
+from rightarch.controller.desk import Desk
 from rightarch.controller.events import Events
 from rightarch.controller.gates import Gates
 from rightarch.controller.lists import Lists, WatchesBlind
 from rightarch.controller.prefetch import Prefetch
 from rightarch.controller.queue import Queue, Within
+from rightarch.controller.templates import Templates
 from rightarch.controller.watching import Watching
-from rightarch.controller.workloads import UNSETTLED, Key, Wanted, Workload, Workloads
+from rightarch.controller.workloads import UNSETTLED, Key, Kind, Wanted, Workload, Workloads
 from rightarch.facts import Facts
 from rightarch.gather import parse
 from rightarch.keychains import Keychains
@@ -25,10 +26,13 @@ from rightarch.metrics import ProcessMetrics
 from rightarch.platforms import ImagePlatforms
 from rightarch.reference import Reference
 from rightarch.registry import Registry
+from rightarch.rulebook import Rulebook
 from rightarch.snapshot import Nodes
 
 NODES_SECONDS: Final = 0.2
 """Between two looks whether the Nodes are listed."""
+POLICIES_SECONDS: Final = 0.5
+"""Between two looks whether the policies have changed."""
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +45,7 @@ class Leadership:
         registry: where images are looked up.
         keychains: in whose name.
         facts: what is known of them already.
+        rulebook: what the policies say.
         instance: of the controller, for Events.
         namespace: our own.
         list_interval: seconds between two full lists.
@@ -53,24 +58,28 @@ class Leadership:
         registry: Registry,
         keychains: Keychains,
         facts: Facts,
+        rulebook: Rulebook,
         instance: str,
         namespace: str,
         list_interval: float,
         metrics: ProcessMetrics,
     ) -> None:
-        self._cluster, self._registry, self._facts = cluster, registry, facts
+        self._cluster, self._registry, self._facts, self._rulebook = cluster, registry, facts, rulebook
         self._list_interval, self._metrics = list_interval, metrics
         self._nodes, self._workloads, self._events = Nodes(), Workloads(), Events(cluster, instance)
         self._keychains = keychains
         self._prefetch = Prefetch(registry, keychains, self._needed)
-        self._daemon_sets = DaemonSets(cluster, registry, keychains, self._nodes, self._events)
+        self._desk = Desk(cluster, registry, keychains, self._nodes)
         self._gates = Gates(
             cluster, registry, keychains, self._nodes, self._events, metrics, informed=lambda: facts.listed
         )
         self._census = Census(cluster, self._nodes, self._known, namespace)
         self._queue: Queue[Wanted | Key] = Queue(self._work)
+        self._templates = Templates(
+            self._desk, registry, keychains, self._nodes, rulebook, self._events, free=self._queue.add_afresh
+        )
         self._watching = Watching(cluster, self._told)
-        self._lists = Lists(cluster, self._workloads, self._take)
+        self._lists = Lists(cluster, self._workloads, self._take, self._see)
         self._expose(metrics)
 
     async def run(self) -> None:
@@ -85,10 +94,10 @@ class Leadership:
         await self._queue.run()
 
     async def _work(self, key: Wanted | Key) -> float | Within | None:
-        """Work on an image, or on a DaemonSet."""
+        """Work on an image, or on a workload's template."""
         if isinstance(key, Wanted):
             return await self._prefetch.look_up(key)
-        return await self._daemon_sets.settle(key)
+        return await self._templates.settle(key)
 
     def _told(self, key: Key, workload: Workload | None) -> None:
         self._lists.told(key)
@@ -103,6 +112,12 @@ class Leadership:
             self._enqueue(image for image in workload.wanted if not self._prefetch.has(image))
             if workload.standing in UNSETTLED:
                 self._queue.add_afresh(key)
+        self._templates.observe(key, workload)
+
+    def _see(self, kind: Kind, thing: Mapping[str, Any]) -> None:
+        """See a workload of a full list: a policy may want what is there already otherwise."""
+        if self._templates.is_due(kind, thing):
+            self._queue.add(Key.of(kind, thing))
 
     def _enqueue(self, keys: Iterable[Wanted | Key]) -> None:
         for key in keys:
@@ -110,7 +125,7 @@ class Leadership:
 
     async def _keep_listing(self) -> NoReturn:
         while True:
-            await self._pause()
+            await self._pause_or_policy()
             await self._tried(self._lists.take(), "could not list the workloads")
             await self._tried(self._gates.find(), "could not list the pods that are Pending")
             self._enqueue(self._prefetch.due({*self._workloads.wanted, *self._census.images}))
@@ -126,6 +141,13 @@ class Leadership:
 
     async def _pause(self) -> None:
         await asyncio.sleep(self._list_interval * random.uniform(0.9, 1.1))  # noqa: S311 - jitter, no secret
+
+    async def _pause_or_policy(self) -> None:
+        """As a pause, but no longer than until the policies are others."""
+        policies, pause = self._rulebook.policies, asyncio.create_task(self._pause())
+        while self._rulebook.policies is policies and not pause.done():  # a store of what is followed tells nobody
+            await asyncio.wait([pause], timeout=POLICIES_SECONDS)
+        pause.cancel()
 
     async def _tried(self, task: Awaitable[None], failure: str) -> None:
         """Wait for a task, whose failure is no end: the next one comes."""
@@ -151,7 +173,9 @@ class Leadership:
     def _expose(self, metrics: ProcessMetrics) -> None:
         _expose_work(metrics, self._queue, self._lists)
         _expose_state(metrics, self._workloads, self._prefetch, self._census)
-        counted_by(metrics, "rightarch_templates_written", "Templates written late.", lambda: self._daemon_sets.patched)
+        counted_by(metrics, "rightarch_templates_written", "Templates written late.", lambda: self._desk.written)
+        meaning = "Workloads whose templates policies want reconciled and that are not done, by how they stand."
+        metrics.gauge("rightarch_rollouts", meaning, ("state",), self._templates.rollouts)
         counted_by(metrics, "rightarch_events_written", "Events written.", lambda: self._events.written)
 
 

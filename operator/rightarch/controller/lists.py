@@ -4,7 +4,8 @@ kopf looks for the kinds that it serves once, at its start: one that starts whil
 them, say so in a line of its log, and watch nothing for ever. Its liveness does not look at its watches.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from rightarch.cluster import Cluster
 from rightarch.controller.workloads import KINDS, Key, Kind, Workload, Workloads
@@ -12,6 +13,8 @@ from rightarch.errors import RightarchError
 
 Take = Callable[[Key, Workload | None], None]
 """Takes a workload that is new or has changed; None: it is gone."""
+See = Callable[[Kind, Mapping[str, Any]], None]
+"""Sees an object of a kind."""
 
 
 class WatchesBlind(RightarchError):
@@ -25,14 +28,15 @@ class Lists:
         cluster: whose workloads.
         workloads: what is known of them.
         take: what becomes of each difference.
+        see: called with each object, whether or not it differs.
 
     Attributes:
         missed: differences found so far.
     """
 
-    def __init__(self, cluster: Cluster, workloads: Workloads, take: Take) -> None:
+    def __init__(self, cluster: Cluster, workloads: Workloads, take: Take, see: See = lambda *_: None) -> None:
         self.missed = 0
-        self._cluster, self._workloads, self._take = cluster, workloads, take
+        self._cluster, self._workloads, self._take, self._see = cluster, workloads, take, see
         self._told: set[Key] = set()
         self._untold: set[Key] = set()
 
@@ -61,6 +65,7 @@ class Lists:
             for thing in page:
                 listed.add(key := Key.of(kind, thing))
                 self._compare(key, Workload.of(kind, thing))
+                self._see(kind, thing)
         for key in before - listed:
             self._compare(key, None)
 

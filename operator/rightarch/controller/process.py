@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import aclosing
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import uvloop
@@ -23,6 +24,8 @@ from rightarch.facts import Facts
 from rightarch.keychains import Keychains
 from rightarch.logs import fields
 from rightarch.metrics import ProcessMetrics
+from rightarch.policy import Choices
+from rightarch.rulebook import Rulebook
 from rightarch.serving import Health, Server, listening
 from rightarch.settings import ControllerSettings
 
@@ -56,12 +59,23 @@ async def _serve(settings: ControllerSettings) -> None:
             facts = Facts(cluster, registry, metrics.watch_failed, settings.facts_day)
             facts.expose(metrics)
             lookups.expose(registry, metrics)
+            rulebook = Rulebook(Choices(mode=settings.default_mode))
+            rulebook.expose(metrics)
             leadership = Leadership(
-                cluster, registry, keychains, facts, identity, settings.namespace, settings.list_interval, metrics
+                cluster,
+                registry,
+                keychains,
+                facts,
+                rulebook,
+                identity,
+                settings.namespace,
+                settings.list_interval,
+                metrics,
             )
             collector = facts.collector(settings.facts_retention)
             rechecks = Rechecks(registry, keychains, facts, settings.recheck_interval)
-            duties = facts.run, leadership.run, collector.run, rechecks.run
+            following = partial(rulebook.follow, cluster, metrics.watch_failed)
+            duties = facts.run, following, leadership.run, collector.run, rechecks.run
             collector.expose(metrics)
             rechecks.expose(metrics)
             candidate = _Candidate(election, *duties, *_certificates(settings, cluster, metrics))

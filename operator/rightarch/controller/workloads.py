@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from rightarch import pod as pods
+from rightarch.controller.rollout import Rollout
 from rightarch.pod import Pod
 from rightarch.template import Standing, standing
 
@@ -57,7 +58,7 @@ KINDS: Final = (
     DAEMON_SET,
     Kind("CronJob", "batch", "cronjobs", ("spec", "jobTemplate", "spec", "template")),
 )
-
+_BY_NAME: Final = {kind.name: kind for kind in KINDS}
 
 UNSETTLED: Final = frozenset({Standing.WAITING, Standing.UNSEEN, Standing.OUTDATED})
 """How DaemonSets stand about which something is to be done or said."""
@@ -79,6 +80,11 @@ class Key:
 
     def __str__(self) -> str:
         return f"{self.kind} {self.namespace}/{self.name}"
+
+
+def kind_of(key: Key) -> Kind:
+    """The kind of a workload."""
+    return _BY_NAME[key.kind]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +138,13 @@ class Workload:
         images: of its template, each once.
         standing: how the template of a DaemonSet stands; None for the other kinds, whose pods are admitted one by one.
         puller: who pulls them.
+        rollout: of a template that we wrote, if we ever rolled it.
     """
 
     images: tuple[str, ...]
     standing: Standing | None = None
     puller: Puller = Puller()
+    rollout: Rollout | None = None
 
     @property
     def wanted(self) -> tuple[Wanted, ...]:
@@ -149,7 +157,8 @@ class Workload:
         template = kind.pod(thing)
         images = tuple(map(sys.intern, pods.image_names(template)))
         puller = Puller.of_template(sys.intern(thing["metadata"]["namespace"]), template)
-        return cls(images, standing(thing) if kind is DAEMON_SET else None, puller)
+        stands = standing(thing) if kind is DAEMON_SET else None
+        return cls(images, stands, puller, Rollout.of(kind.name, thing))
 
 
 class Workloads:

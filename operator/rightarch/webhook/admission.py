@@ -13,6 +13,7 @@ from rightarch.logs import Seldom, fields
 from rightarch.metrics import FAILED, IGNORED, Metrics
 from rightarch.placement import Decision, Input, decide, skip
 from rightarch.pod import Pod
+from rightarch.policy import Effective
 from rightarch.registry import Keys, Registry
 from rightarch.snapshot import Nodes
 from rightarch.webhook import review as reviews
@@ -69,6 +70,10 @@ class Admission(ABC):
     def _patch(self, decision: Decision, subject: Subject) -> Sequence[Mapping[str, Any]]:
         """What carries a decision out."""
 
+    def _aside(self, review: Review, policy: Effective) -> Sequence[Mapping[str, Any]] | None:  # noqa: ARG002 - likewise
+        """The patch of a subject that its policy leaves aside, before any image is looked at; None for all others."""
+        return None
+
     async def _keys(self, review: Review, pod: Pod, deadline: float) -> Keys:  # noqa: ARG002 - others need it
         """In whose name the images are looked up."""
         return self._keychains.of_pod(review.namespace, pod)
@@ -78,6 +83,8 @@ class Admission(ABC):
             return IGNORED, reviews.allow(review.uid)
         given = self._input(review.subject)
         policy = await self._rules.effective(review.namespace, given.pod, begun + budget)
+        if (aside := self._aside(review, policy)) is not None:
+            return IGNORED, reviews.allow(review.uid, aside, policy.warnings)
         budget = min(budget, policy.choices.on_unresolved.lookup_budget_milliseconds / 1000)
         given = replace(given, policy=policy, namespace=review.namespace)
         decision = await self._decide(review, given, begun + budget)

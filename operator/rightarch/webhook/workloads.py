@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -11,7 +10,7 @@ from rightarch import template
 from rightarch.gather import all_known
 from rightarch.placement import Decision, Input
 from rightarch.pod import Pod
-from rightarch.policy import BUILT_IN, TemplateRule
+from rightarch.policy import Effective
 from rightarch.registry import Keys
 from rightarch.webhook import review as reviews
 from rightarch.webhook.admission import Admission, Subject
@@ -24,13 +23,17 @@ class WorkloadAdmission(Admission):
     kind = "workload"
 
     def _read(self, body: bytes) -> Review:
-        review = reviews.read_workload(body)
-        if review.subject is None or _is_wanted(BUILT_IN.choices.template(review.kind), review.subject):
-            return review
-        return replace(review, subject=None)
+        return reviews.read_workload(body)
 
     def _input(self, subject: Subject) -> Input:
         return Input(template.pod_of(subject), {}, written=template.written(subject))
+
+    def _aside(self, review: Review, policy: Effective) -> Sequence[Mapping[str, Any]] | None:
+        """What takes back what was ours, where the template is not to be written, or not any more."""
+        assert review.subject is not None, "or it would not be asked"
+        return (
+            None if template.when(review.kind, review.subject, policy) != "Never" else template.retract(review.subject)
+        )
 
     async def _keys(self, review: Review, pod: Pod, deadline: float) -> Keys:
         """Those of the pods to come; without their ServiceAccount's pull secrets where these can't be told in time."""
@@ -43,8 +46,3 @@ class WorkloadAdmission(Admission):
 
     def _patch(self, decision: Decision, subject: Subject) -> Sequence[Mapping[str, Any]]:
         return template.apply(decision, subject)
-
-
-def _is_wanted(rule: TemplateRule, workload: Subject) -> bool:
-    """Whether the template of a workload is to be written at admission."""
-    return rule.when != "Never" and (rule.owned or not template.is_owned(workload))
