@@ -13,7 +13,7 @@ import orjson
 from rightarch import patches
 from rightarch import pod as pods
 from rightarch.affinity import ARCH, OS, Constraints, Requirement, Writing
-from rightarch.capacity import Capacity
+from rightarch.capacity import Capacity, Demand
 from rightarch.patches import Patch
 from rightarch.platforms import ImagePlatforms, common_architectures
 from rightarch.pod import Pod
@@ -115,6 +115,7 @@ class Decision:
         preferences: what is added to the preferred terms.
         tolerations: what is added to the tolerations, as the API has them.
         share: the value of the label ``rightarch.dev/share``, or None for none of ours.
+        lacking: what the cluster lacks for the pod, for people; empty where a node can or may be had.
     """
 
     reason: Reason
@@ -131,13 +132,15 @@ class Decision:
     preferences: tuple[Preference, ...] = ()
     tolerations: tuple[Mapping[str, Any], ...] = ()
     share: str | None = None
+    lacking: str = ""
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What the one who creates the pod should be told; empty where all is well."""
         well = {Reason.CONSTRAINED, Reason.ALREADY_CONSTRAINED, Reason.SKIPPED}
         told = () if self.reason in well else (f"rightarch: {self.reason}: {self.message}",)
-        return *told, *(f"rightarch: {note}: {note.meaning}" for note in self.notes if note.warns)
+        details = {Note.NO_CAPACITY: self.lacking}
+        return *told, *(f"rightarch: {note}: {details.get(note) or note.meaning}" for note in self.notes if note.warns)
 
 
 def skip(pod: Pod) -> str | None:
@@ -237,20 +240,38 @@ class _Facts:
 
     def decision(self, reason: Reason, message: str, writing: Writing | None) -> Decision:
         architectures = tuple(sorted(self.common))
-        message = _cut(message, _MAX_MESSAGE)
-        return Decision(reason, message, self.os, architectures, self.given.images, self._notes(reason), writing)
+        message, lacking = _cut(message, _MAX_MESSAGE), self._lacking(reason)
+        notes = self._notes(reason, lacking)
+        images = self.given.images
+        return Decision(reason, message, self.os, architectures, images, notes, writing, lacking=lacking)
 
-    def _notes(self, reason: Reason) -> tuple[Note, ...]:
+    def _lacking(self, reason: Reason) -> str:
+        """What the cluster lacks for a pod that is placed."""
+        if reason not in _PLACED:
+            return ""
+        tolerations, assumed = _tolerations(self.given, self.common), self.given.policy.facts.assumed
+        demand = Demand(self.own, self.common, self.os, tolerations, assumed)
+        return _cut(self.given.capacity.refusal(demand) or "", _MAX_MESSAGE)
+
+    def _notes(self, reason: Reason, lacking: str) -> tuple[Note, ...]:
         notes = []
-        offered = self.given.capacity.architectures(self.os)
-        placed = reason in {Reason.CONSTRAINED, Reason.ALREADY_CONSTRAINED}
-        if placed and self.given.capacity.platforms and not offered & self.own.admitted(self.common, self.os):
-            notes.append(Note.NO_NODE)
+        placed = reason in _PLACED
+        if lacking:
+            notes.append(Note.NO_CAPACITY)
         if placed and any(image.only_386(self.os) for image in self.known.values()):
             notes.append(Note.ONLY_386)
         if self.given.stale:
             notes.append(Note.STALE)
         return tuple(notes)
+
+
+_PLACED: Final = frozenset({Reason.CONSTRAINED, Reason.ALREADY_CONSTRAINED})
+
+
+def _tolerations(given: Input, architectures: frozenset[str]) -> list[Mapping[str, Any]]:
+    """The tolerations that a pod has, and those that policies give it."""
+    facts = [each.toleration for each in given.policy.facts.tolerations if each.architecture in architectures]
+    return [*pods.tolerations(given.pod), *(each.model_dump(by_alias=True, exclude_none=True) for each in facts)]
 
 
 def _own_constraints(given: Input) -> Constraints:

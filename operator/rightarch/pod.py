@@ -61,6 +61,12 @@ def gates(pod: Pod) -> tuple[str, ...]:
     return tuple(gate["name"] for gate in _mapping(pod, "spec").get("schedulingGates") or ())
 
 
+def tolerations(pod: Pod) -> Sequence[Mapping[str, Any]]:
+    """The tolerations of the pod."""
+    found: Sequence[Mapping[str, Any]] = _mapping(pod, "spec").get("tolerations") or ()
+    return found
+
+
 def labels(pod: Pod) -> Mapping[str, str]:
     """The labels of the pod."""
     return _mapping(_mapping(pod, "metadata"), "labels")

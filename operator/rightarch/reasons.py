@@ -219,13 +219,14 @@ class Note(StrEnum):
         member.advice = advice
         return member
 
-    NO_NODE = (
-        "NoNode",
-        "No node has one of the architectures now: the pod stays Pending until one joins.",
-        False,
+    NO_CAPACITY = (
+        "NoCapacity",
+        "Neither a node nor a NodePool offers one of the architectures to the pod: it stays Pending until one does.",
+        True,
         (
-            "Add nodes of the architecture, or a NodePool that may make them. With a NodePool or node group at zero, "
-            "nothing: one comes."
+            "Look at what the message calls the nearest miss: let that NodePool have the architecture, add nodes, or "
+            "have a policy tolerate the taint of the architecture's nodes. Name node groups that another autoscaler "
+            "keeps at zero in a ClusterArchitecturePolicy, as `capacity.assume`."
         ),
     )
     STALE = (

@@ -25,10 +25,12 @@ class NodeKind:
     Attributes:
         entries: the labels, sorted, without those that name single Nodes.
         taints: those that keep pods away; that of a cordon is among them.
+        partial: whether there may be labels beside these.
     """
 
     entries: tuple[tuple[str, str], ...]
     taints: tuple[Taint, ...] = ()
+    partial: bool = False
     labels: Mapping[str, str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -46,7 +48,7 @@ class NodeKind:
     @classmethod
     def of_platform(cls, os: str, architecture: str) -> "NodeKind":
         """Nodes of which only the platform is known."""
-        return cls(((ARCH_KEYS[0], architecture), (OS_KEYS[0], os)))
+        return cls(((ARCH_KEYS[0], architecture), (OS_KEYS[0], os)), partial=True)
 
     @cached_property
     def platform(self) -> tuple[str, str] | None:
@@ -69,13 +71,15 @@ class NodeKind:
     def _verdict(self, way: Way, keeping: tuple[Taint, ...]) -> Verdict:
         assert self.platform, "likewise"
         obstacles = [*self._mismatches(way), *(_kept_away(taint) for taint in keeping if not taint.passes)]
-        sure = not way.fields and not OWN & way.wants.keys() and not any(taint.passes for taint in keeping)
+        known = not self.partial or way.wants.keys() <= self.labels.keys()
+        sure = known and not way.fields and not OWN & way.wants.keys() and not any(taint.passes for taint in keeping)
         return Verdict.of(f"the nearest {self.platform[1]} Node", obstacles, sure=sure)
 
     def _mismatches(self, way: Way) -> Iterator[Obstacle]:
         for key, allowed in way.wants.items():
             value = self.labels.get(key)
-            if key not in OWN and not allowed.admits(value):
+            unknown = key in OWN or (self.partial and value is None)
+            if not unknown and not allowed.admits(value):
                 has = f"lacks the label {key}" if value is None else f"has {key}={value}"
                 yield Obstacle(f"{has}, and the pod asks for {key} {allowed}")
 
