@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.controlplane import CertificateAuthority
+from tests.controlplane import CertificateAuthority, KubectlError, wait_for
 from tests.support.installation import NAMESPACE, Release
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ EVERYWHERE = {
         "nodepools.karpenter.sh [] list watch",
         "nodes [] list watch",
         "imageplatforms.rightarch.dev [] create list patch watch",
+        "architecturepolicies.rightarch.dev [] list watch",
+        "clusterarchitecturepolicies.rightarch.dev [] list watch",
+        "namespaces [] get list watch",
         "secrets [] get",
         "serviceaccounts [] get",
     },
@@ -34,6 +38,11 @@ EVERYWHERE = {
         "endpointslices.discovery.k8s.io [kubernetes] list watch",
         "events.events.k8s.io [] create",
         "imageplatforms.rightarch.dev [] create delete list patch watch",
+        "architecturepolicies.rightarch.dev [] list watch",
+        "architecturepolicies.rightarch.dev/status [] patch",
+        "clusterarchitecturepolicies.rightarch.dev [] list watch",
+        "clusterarchitecturepolicies.rightarch.dev/status [] patch",
+        "namespaces [] list watch",
         "nodeclaims.karpenter.sh [] list watch",
         "nodepools.karpenter.sh [] list watch",
         "nodes [] list watch",
@@ -150,3 +159,60 @@ def test_a_controller_that_keeps_no_certificate_may_touch_none(installed: Releas
         assert "secrets [mine] get list watch" in rights(installed, installed.account("webhook"), NAMESPACE)
     finally:
         installed.upgrade({})
+
+
+@pytest.mark.parametrize(
+    ("role", "reads", "writes"), [("view", True, False), ("edit", True, False), ("admin", True, True)]
+)
+def test_kubernetes_own_roles_cover_policies(installed: Release, role: str, reads: bool, writes: bool) -> None:
+    """Whoever works in a namespace sees what applies there; its administrators alone change that, and no others'."""
+    plane, namespace = installed.plane, f"policies-of-{role}"
+    plane.kubectl("create", "namespace", namespace)
+    try:
+        plane.kubectl("create", "rolebinding", role, f"--clusterrole={role}", "--user=jane", f"--namespace={namespace}")
+        can = partial(may, plane, "jane", namespace)
+        wait_for(lambda: can("list", "architecturepolicies") == reads)
+        wait_for(lambda: can("create", "architecturepolicies") == writes)
+        assert can("delete", "architecturepolicies") == writes
+        assert not can("update", "architecturepolicies/status")
+        assert not can("create", "clusterarchitecturepolicies")
+        assert not can("list", "imageplatforms")
+        assert not may(plane, "jane", "default", "list", "architecturepolicies")
+    finally:
+        plane.kubectl("delete", "namespace", namespace)
+
+
+def test_the_policies_of_the_cluster_are_those_of_whom_the_chart_s_role_is_given(installed: Release) -> None:
+    """Nobody has it who is not given it."""
+    plane = installed.plane
+    binding = ["clusterrolebinding", "policies-of-joe"]
+    plane.kubectl("create", *binding, "--clusterrole=rightarch-policies-cluster-admin", "--user=joe")
+    try:
+        wait_for(lambda: may(plane, "joe", "default", "create", "clusterarchitecturepolicies"))
+        assert may(plane, "joe", "default", "patch", "architecturepolicies")
+        assert not may(plane, "joe", "default", "patch", "clusterarchitecturepolicies/status")
+    finally:
+        plane.kubectl("delete", *binding)
+
+
+def test_roles_of_kubernetes_stay_as_they_are_where_the_values_say_so(installed: Release) -> None:
+    """Some administrators write all roles themselves."""
+    installed.upgrade({"policies": {"aggregateRoles": False}})
+    try:
+        names = installed.plane.kubectl("get", "clusterroles", "--output=name").split()
+        assert [name for name in names if "rightarch-policies" in name] == [
+            "clusterrole.rbac.authorization.k8s.io/rightarch-policies-cluster-admin"
+        ]
+    finally:
+        installed.upgrade({})
+
+
+def may(plane: ControlPlane, user: str, namespace: str, verb: str, resource: str) -> bool:
+    """Whether a user may do something, as the API server says."""
+    kind, _, part = resource.partition("/")
+    options = [f"--subresource={part}"] if part else []
+    asked = ["auth", "can-i", verb, f"{kind}.rightarch.dev", f"--as={user}", f"--namespace={namespace}", *options]
+    try:
+        return plane.kubectl(*asked).strip().endswith("yes")
+    except KubectlError:  # kubectl's way to say no
+        return False

@@ -81,6 +81,7 @@ spec:
             {{- end }}
             - {{ printf "--pull-secrets=%s" (include "rightarch.pullSecrets" .root) | quote }}
             - --identity-scope={{ .root.Values.identityScope }}
+            - --default-mode={{ .root.Values.policies.defaultMode }}
             {{- with .root.Values.credentialProviders }}
             {{- if .config }}
             - --image-credential-provider-config={{ .config }}
