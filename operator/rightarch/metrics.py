@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, Info, Proce
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from rightarch.reasons import Reason
+from rightarch.reasons import Note, Reason
 
 CONTENT_TYPE: Final = b"text/plain; version=0.0.4; charset=utf-8"
 IGNORED: Final = "Ignored"
@@ -69,6 +69,8 @@ class Metrics(ProcessMetrics):
             registry=self.registry,
         )
         self._admissions = {reason: admissions.labels(reason) for reason in (*map(str, Reason), IGNORED, FAILED)}
+        notes = Counter("rightarch_notes", "Notes beside decisions.", ["note"], registry=self.registry)
+        self._notes = {note: notes.labels(note) for note in Note}
         self._seconds = Histogram(
             "rightarch_admission_duration_seconds",
             "From the arrival of a review's head to its answer.",
@@ -88,6 +90,11 @@ class Metrics(ProcessMetrics):
         """Count a review that was answered."""
         self._admissions[reason].inc()
         self._seconds.observe(seconds)
+
+    def noted(self, notes: Iterable[Note]) -> None:
+        """Count the notes of a decision."""
+        for note in notes:
+            self._notes[note].inc()
 
     def refused(self, status: int) -> None:
         """Count a request that is no readable review."""

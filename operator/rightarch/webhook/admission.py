@@ -89,6 +89,7 @@ class Admission(ABC):
         given = replace(given, policy=policy, namespace=review.namespace)
         decision = await self._decide(review, given, begun + budget)
         patch, warnings = self._patch(decision, review.subject), decision.warnings
+        self._metrics.noted(decision.notes)
         level = logging.INFO if warnings else logging.DEBUG
         if log.isEnabledFor(level):
             log.log(level, "admitted a %s", self.kind, extra=_told(review, decision))
@@ -118,4 +119,7 @@ def _who(review: Review, **more: object) -> dict[str, object]:
 
 def _told(review: Review, decision: Decision) -> dict[str, object]:
     architectures = ",".join(decision.architectures) or None
-    return _who(review, reason=str(decision.reason), detail=decision.message, architectures=architectures)
+    lacking = decision.lacking or None
+    return _who(
+        review, reason=str(decision.reason), detail=decision.message, architectures=architectures, lacking=lacking
+    )
