@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from rightarch.cli import completion, image
+from rightarch.cli import completion, image, release
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -49,3 +49,4 @@ def rightarch(
 
 
 app.add_typer(image.app, name="image")
+app.command(epilog=release.EPILOG)(release.release)
