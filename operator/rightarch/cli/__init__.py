@@ -50,3 +50,4 @@ def rightarch(
 
 app.add_typer(image.app, name="image")
 app.command(epilog=release.EPILOG)(release.release)
+app.command(epilog=explain.EPILOG)(explain.explain)

@@ -25,11 +25,11 @@ def text(pairs: Sequence[Pair], required: Collection[Platform], output: str, *, 
     """What is printed of the outcomes, in the order in which they were asked for."""
     if verbose:
         described = [each for _, outcome in pairs if isinstance(outcome, Inspection) for each in _verbose(outcome)]
-        return _yaml(described) if output == "yaml" else _json(described)
+        return as_yaml(described) if output == "yaml" else as_json(described)
     if output == "table":
         return "\n".join(_block(outcome, required) for _, outcome in pairs if isinstance(outcome, Inspection))
     data = {"images": [_data(reference, outcome, required) for reference, outcome in pairs]}
-    return _yaml(data) if output == "yaml" else _json(data)
+    return as_yaml(data) if output == "yaml" else as_json(data)
 
 
 def size_of(count: int) -> str:
@@ -48,7 +48,7 @@ def columns(rows: Iterable[Sequence[str]], right: Collection[int], width: int | 
         right: the columns that are numbers.
         width: of the terminal.
     """
-    table = [[_plain(cell) for cell in row] for row in rows]
+    table = [[plain(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     lines = []
     for row in table:
@@ -68,12 +68,12 @@ def _block(found: Inspection, required: Collection[Platform]) -> str:
         head.append(("Size:", f"{size_of(found.size)} in all, shared layers counted once"))
     if lacking := found.lacks(required):
         head.append(("Lacks:", ", ".join(map(str, lacking))))
-    lines = "".join(f"{name:<14} {_plain(value)}\n" for name, value in head)
+    lines = "".join(f"{name:<14} {plain(value)}\n" for name, value in head)
     rows = [_row(item, found) for item in found.items] if not root.artifact_type else []
     if not rows:
         return lines
     titles = ("PLATFORM", "SIZE", "LAYERS", "DIGEST")
-    return f"{lines}\n{columns([titles, *rows], {1, 2}, _width())}\n"
+    return f"{lines}\n{columns([titles, *rows], {1, 2}, terminal_width())}\n"
 
 
 def _row(item: Item, found: Inspection) -> tuple[str, str, str, str]:
@@ -163,23 +163,25 @@ def _descriptor(item: Item, found: Inspection) -> dict[str, Any]:
     return described
 
 
-def _json(data: object) -> str:
+def as_json(data: object) -> str:
+    """Indented JSON."""
     return orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
 
 
-def _yaml(data: object) -> str:
+def as_yaml(data: object) -> str:
+    """YAML, the keys in their order."""
     import yaml  # noqa: PLC0415 - a tenth of a second that no other form of output pays
 
     dumped: str = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
     return dumped
 
 
-def _width() -> int | None:
+def terminal_width() -> int | None:
     """The width of the terminal; None where a file or a program reads."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
-def _plain(value: str) -> str:
+def plain(value: str) -> str:
     """Text without control characters: whoever makes an image chooses it, and a terminal obeys them."""
     return "".join(character if character.isprintable() else "?" for character in value)
 

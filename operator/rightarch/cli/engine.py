@@ -1,0 +1,245 @@
+"""The engine of webhook and controller in a command: gather, decide, apply, for workloads of files or of a cluster."""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import jsonpatch
+
+from rightarch import pod as pods
+from rightarch import template
+from rightarch.capacity import Capacity
+from rightarch.cli.knowledge import Knowledge, Source
+from rightarch.cli.progress import Progress
+from rightarch.errors import RightarchError
+from rightarch.gather import gather, parse
+from rightarch.manifests import Object, Workload
+from rightarch.patches import GATE, Patch
+from rightarch.placement import Decision, Failure, Input, apply, decide
+from rightarch.pod import Pod
+from rightarch.policy import Effective
+from rightarch.policy.globs import matches
+from rightarch.reference import Reference
+from rightarch.registry import Keychain, Registry, Scoped, pull_scope
+from rightarch.rulebook import Rulebook
+from rightarch.webhook.form import POD
+from rightarch.webhook.form import Object as Form
+
+AT_A_TIME: Final = 16
+"""Images that are asked for at the same time."""
+_NAMED: Final = Form({"metadata": POD.members["metadata"]}, needed=("metadata",))
+
+
+class Malformed(RightarchError):
+    """A workload whose pod can't be read; says where."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A workload, and what is decided about.
+
+    Attributes:
+        workload: as it was read.
+        namespace: its own, or the one that it goes to.
+        pod: as it is created: the pod itself, or one made of the template.
+        policy: what applies to it.
+        written_on: what is patched: the workload whose template is written, else the pod.
+    """
+
+    workload: Workload
+    namespace: str
+    pod: Pod
+    policy: Effective
+    in_template: bool
+
+    @property
+    def written_on(self) -> Object:
+        """What is patched: the workload, where its template is written, else the pod."""
+        return self.workload.thing if self.in_template else self.pod
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What was decided about a workload.
+
+    Attributes:
+        subject: about what.
+        decision: what.
+        patch: that carries it out.
+        after: what is patched, after it.
+        sources: per image, where what is known of it comes from.
+    """
+
+    subject: Subject
+    decision: Decision
+    patch: Patch
+    after: Object
+    sources: Mapping[str, Source]
+
+    @property
+    def placed(self) -> Pod:
+        """The pod as it is scheduled."""
+        if not self.subject.in_template:
+            return self.after
+        written = replace(self.subject.workload, thing=self.after).pod
+        return {**self.subject.pod, "spec": written["spec"]}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engine:
+    """Decides.
+
+    Attributes:
+        registry: asked for images that are not known.
+        login: with whose credentials.
+        rulebook: which policies and namespaces there are.
+        capacity: which nodes.
+        knowledge: what the cluster knows of images; None without a cluster.
+        namespace: of workloads that name none.
+        seconds: that an image is waited for.
+        templates: whether every template is written, whatever policies say of when.
+    """
+
+    registry: Registry
+    login: Keychain
+    rulebook: Rulebook
+    capacity: Capacity = field(default_factory=Capacity)
+    knowledge: Knowledge | None = None
+    namespace: str = "default"
+    seconds: float = 30.0
+    templates: bool = False
+
+    async def judge(self, workloads: Sequence[Workload]) -> list[Judged]:
+        """Decide about workloads, in their order.
+
+        Raises:
+            Malformed: one is not of the form of its kind.
+        """
+        subjects = [self._subject(workload) for workload in workloads]
+        known = await self._known(subjects)
+        await self._ask(subjects, known)
+        return [await self._judged(subject, known) for subject in subjects]
+
+    def _subject(self, workload: Workload) -> Subject:
+        namespace = workload.namespace or self.namespace
+        pod = _created(workload, namespace)
+        _check(workload, pod)
+        policy = self.rulebook.effective(namespace, pod)
+        return Subject(workload, namespace, pod, policy, self._is_written(workload, policy))
+
+    def _is_written(self, workload: Workload, policy: Effective) -> bool:
+        """Whether the template is written, and not only its pods."""
+        if not workload.path or workload.kind == "PodTemplate":
+            return False
+        rule = policy.choices.template(workload.kind)
+        return self.templates or (rule.when != "Never" and (rule.owned or not template.is_owned(workload.thing)))
+
+    async def _known(self, subjects: Iterable[Subject]) -> dict[tuple[str, str], Source]:
+        """What the cluster knows of images, told to the registry's memory; per scope and image, the source."""
+        known: dict[tuple[str, str], Source] = {}
+        if self.knowledge is None:
+            return known
+        for subject in subjects:
+            for name in _wanted(subject):
+                key = _scope(subject), name
+                if key not in known and (found := await self.knowledge.learn(self.registry, key, subject.pod)):
+                    known[key] = found
+        return known
+
+    async def _ask(self, subjects: Iterable[Subject], known: Mapping[tuple[str, str], Source]) -> None:
+        """Ask for all images that are not known, each once for everybody who may read it."""
+        wanted = {(_scope(subject), name): subject for subject in subjects for name in _wanted(subject)}
+        asked = [key for key in wanted if key not in known]
+        slots = asyncio.Semaphore(AT_A_TIME)
+
+        async def ask(scope: str, name: str, progress: Progress) -> None:
+            async with slots:
+                pod = {"spec": {"containers": [{"image": name}]}}
+                await gather(pod, self.capacity, self.registry, self._keys(scope), self.seconds, record=False)
+                progress.done(name)
+
+        async with Progress([name for _, name in asked]) as progress:
+            await asyncio.gather(*(ask(*key, progress) for key in asked))
+
+    async def _judged(self, subject: Subject, known: Mapping[tuple[str, str], Source]) -> Judged:
+        scope, thing = _scope(subject), subject.workload.thing
+        given = await gather(subject.pod, self.capacity, self.registry, self._keys(scope), self.seconds, record=False)
+        given = replace(given, policy=subject.policy, namespace=subject.namespace)
+        if subject.in_template:
+            decision = decide(replace(given, written=template.written(thing)))
+            patch = template.apply(decision, thing)
+        else:
+            decision = decide(given)
+            patch = apply(decision, subject.pod)
+        after = patched(subject.written_on, patch)
+        sources = {name: _source(subject, name, given, known.get((scope, name))) for name in given.images}
+        return Judged(subject, decision, patch, after, sources)
+
+    def _keys(self, scope: str) -> Keychain:
+        return Scoped(self.login, scope)
+
+
+def patched(thing: Object, patch: Patch) -> dict[str, Any]:
+    """An object after a JSON Patch."""
+    after: dict[str, Any] = jsonpatch.apply_patch(thing, patch)
+    return after
+
+
+def _check(workload: Workload, pod: Pod) -> None:
+    """Raises Malformed where a workload is not of the form that is read."""
+    outer, inner = _NAMED.fault(workload.thing), POD.fault(pod)
+    if outer is None and inner is None:
+        return
+    where = "".join(f".{key}" for key in workload.path) if outer is None else ""
+    raise Malformed(f"{workload.place}: {workload}: {where}{outer or inner}".replace(": .", ": "))
+
+
+def _created(workload: Workload, namespace: str) -> Pod:
+    """The pod as it is created: one that exists is looked at as if it were to be created anew."""
+    pod = workload.pod
+    spec = pod.get("spec")
+    if not isinstance(spec, dict):
+        return pod
+    left = {key: value for key, value in spec.items() if key != "nodeName" or workload.path}
+    if gates := [gate for gate in left.get("schedulingGates") or () if gate.get("name") != GATE]:
+        left["schedulingGates"] = gates
+    else:
+        left.pop("schedulingGates", None)
+    metadata = pod.get("metadata") if isinstance(pod.get("metadata"), dict) else {}
+    named = {"metadata": {**(metadata or {}), "namespace": namespace}, "spec": left}
+    return named if workload.path else {"apiVersion": "v1", "kind": "Pod", **named}
+
+
+def _wanted(subject: Subject) -> list[str]:
+    """The images that are to be looked up: not those of which a policy knows better, nor names that can't be right."""
+    return [
+        name
+        for name in pods.image_names(subject.pod)
+        if not isinstance(parse(name), Failure) and _override(subject.policy, name) is None
+    ]
+
+
+def _override(policy: Effective, name: str) -> Source | None:
+    """What a policy says of an image, if one does."""
+    reference = parse(name)
+    if not isinstance(reference, Reference):
+        return None
+    found = next((each for each in policy.facts.overrides if matches(each.pattern, reference)), None)
+    if found is None:
+        return None
+    why = f": {found.reason}" if found.reason else ""
+    return Source("override", f"imageOverrides {found.pattern}{why}")
+
+
+def _scope(subject: Subject) -> str:
+    return pull_scope(subject.namespace, pods.pull_secrets(subject.pod))
+
+
+def _source(subject: Subject, name: str, given: Input, known: Source | None) -> Source:
+    if override := _override(subject.policy, name):
+        return override
+    if known is not None:
+        return known
+    failed = isinstance(given.images[name], Failure)
+    return Source("none", "") if failed else Source("registry", "asked just now")
