@@ -71,7 +71,7 @@ class Leadership:
         self._prefetch = Prefetch(registry, keychains, self._needed)
         self._desk = Desk(cluster, registry, keychains, self._nodes)
         self._gates = Gates(
-            cluster, registry, keychains, self._nodes, self._events, metrics, informed=lambda: facts.listed
+            cluster, registry, keychains, self._nodes, self._events, metrics, self._informed, rulebook.effective
         )
         self._census = Census(cluster, self._nodes, self._known, namespace)
         self._queue: Queue[Wanted | Key] = Queue(self._work)
@@ -169,6 +169,10 @@ class Leadership:
         keys = self._keychains.of_names(wanted.puller.namespace, wanted.puller.secrets)
         found = self._registry.known(reference, keys, record=False)
         return found if isinstance(found, ImagePlatforms) else None
+
+    def _informed(self) -> bool:
+        """Whether all is known that the cluster tells of images and policies."""
+        return self._facts.listed and self._rulebook.missing is None
 
     def _expose(self, metrics: ProcessMetrics) -> None:
         _expose_work(metrics, self._queue, self._lists)
