@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
+import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -16,10 +18,12 @@ from tests.cluster.test_registry_faults import Refusing
 from tests.controlplane import wait_for
 from tests.images import RegistryServer, single
 from tests.support.controller import ControllerServer
+from tests.support.webhook import COMMAND
 from tests.support.world import World, world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
 Object = dict[str, Any]
 
@@ -311,3 +315,52 @@ def test_a_pod_that_must_not_be_changed_is_released_as_it_is(made: World) -> Non
         made.create(gated("refused", made.push("gates/refused:1", ARM)))
         pod = released(made, "refused")
     assert terms(pod) == []
+
+
+def run(made: World, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run ``rightarch release`` as the administrator."""
+    environment = {"PATH": "/nowhere", "KUBECONFIG": str(made.plane.kubeconfig), "HOME": "/nowhere"}
+    command: list[str | Path] = [COMMAND, "release", *words]
+    return subprocess.run(command, env=environment, text=True, capture_output=True, check=False, timeout=60)
+
+
+@pytest.mark.usefixtures("controller")
+def test_pods_are_released_by_hand(made: World, late: RegistryServer) -> None:
+    """Those that are named, or all; each as it is, and others are left alone."""
+    for name in ("hand-a", "hand-b", "hand-c"):
+        made.create(gated(name, f"{late.host}/late/app:1", schedulingGates=[{"name": "example.com/x"}, {"name": GATE}]))
+    made.create(gated("hand-free", made.image("amd64-only"), labels={}, schedulingGates=[]))
+    done = run(made, "hand-a", "hand-free", "-n", NAMESPACE)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line.split()[::3] for line in done.stdout.splitlines()] == [
+        ["NAMESPACE", "RESULT"],
+        [NAMESPACE, "released"],
+        [NAMESPACE, "not"],
+    ]
+    assert [gates(get(made, name)) for name in ("hand-a", "hand-b")] == [["example.com/x"], ["example.com/x", GATE]]
+    assert GATED not in get(made, "hand-a")["metadata"].get("labels", {})
+    assert terms(get(made, "hand-a")) == []
+    done = run(made, "--all", "-o", "json")
+    assert done.returncode == 0
+    found = {(each["namespace"], each["name"], each["result"]) for each in json.loads(done.stdout)["pods"]}
+    assert found == {(NAMESPACE, "hand-b", "released"), (NAMESPACE, "hand-c", "released")}
+    done = run(made, "--all")
+    assert (done.returncode, done.stdout) == (0, "No pod is held.\n")
+    delete(made, "hand-a", "hand-b", "hand-c")
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (["absent", "-n", "default"], 1, "default/absent: there is no such pod"),
+        ([], 2, "name pods, or give --all; not both"),
+        (["--all", "web"], 2, "name pods, or give --all; not both"),
+        (["web", "--unregister", "rightarch"], 2, "--unregister goes with --all, for all namespaces"),
+        (["web", "--context", "elsewhere"], 2, "elsewhere"),
+    ],
+)
+def test_what_can_not_be_released_is_said(made: World, words: list[str], status: int, said: str) -> None:
+    """By a line, and by the exit status."""
+    done = run(made, *words)
+    assert done.returncode == status
+    assert said in done.stderr
