@@ -1,70 +1,90 @@
 """The golden cases of `tests/cases`, decided and applied."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
-from rightarch.capacity import Capacity
-from rightarch.placement import Failure, Input, apply, decide
-from rightarch.platforms import ImagePlatforms, Platform
-from rightarch.reasons import Reason
-from tests.support.json_patch import patched
+from rightarch.cases import BadCase, Case, differences, outcome, read
 
 FOLDER = Path(__file__).parents[1] / "cases"
-CASES = [case for path in sorted(FOLDER.glob("*.yaml")) for case in yaml.safe_load(path.read_text())]
-Case = Mapping[str, Any]
+CASES = [case for path in sorted(FOLDER.glob("*.yaml")) for case in read(path.read_text(), path.name)]
 
 
-def known(image: str | list[str]) -> ImagePlatforms | Failure:
-    """What a case says of an image: an index, a single manifest, or why nothing is known."""
-    if isinstance(image, list):
-        return ImagePlatforms("sha256:0", tuple(map(Platform.parse, image)), indexed=True)
-    if "/" in image:
-        return ImagePlatforms("sha256:0", (Platform.parse(image),), indexed=False)
-    return Failure(Reason(image), "as the case says")
-
-
-def given(case: Case) -> Input:
-    """The input of a decision."""
-    pod = {"metadata": case.get("metadata", {}), "spec": case["spec"]}
-    nodes = (Platform.parse(text) for text in case.get("nodes", ["linux/amd64", "linux/arm64"]))
-    capacity = Capacity(frozenset((node.os, node.architecture) for node in nodes))
-    return Input(pod, {name: known(image) for name, image in case["images"].items()}, capacity)
-
-
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_case(case: Case) -> None:
-    """Reason, architectures, operating system, notes, warnings and the terms are as the case says."""
-    before = given(case)
-    decision = decide(before)
-    after = patched(before.pod, apply(decision, before.pod))
-    assert decision.reason == case["reason"]
-    assert list(decision.architectures) == case.get("architectures", [])
-    assert decision.os == case.get("os", "linux")
-    assert list(decision.notes) == case.get("notes", [])
-    assert len(decision.warnings) == len(case.get("warnings", []))
-    for words, warning in zip(case.get("warnings", []), decision.warnings, strict=True):
-        assert words in warning
-    assert after["metadata"]["labels"] == {"rightarch.dev/decision": case["reason"]}
-    if "terms" in case:
-        assert terms(after["spec"]) == case["terms"]
-    else:
-        assert after["spec"] == case["spec"]
+    """All fields are as the case says, and the label is its Reason; what it does not name of the spec is as it was."""
+    assert differences(case) == ""
+    got, _, after = outcome(case)
+    assert after["metadata"]["labels"]["rightarch.dev/decision"] == case.raw["reason"]
+    if not any(field in case.raw for field in ("terms", "preferences", "tolerations", "gate")):
+        assert after["spec"] == case.raw["spec"]
+    assert case.raw.get("architectures", []) == got["architectures"]
 
 
 def test_names_are_unique() -> None:
     """A sentence stands for one case."""
-    names = [case["name"] for case in CASES]
+    names = [case.name for case in CASES]
     assert sorted(set(names)) == sorted(names)
 
 
-def terms(spec: Mapping[str, Any]) -> list[Any]:
-    """The required terms of a spec; none is an empty list."""
-    affinity = (spec.get("affinity") or {}).get("nodeAffinity") or {}
-    found: list[Any] = (affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or {}).get(
-        "nodeSelectorTerms", []
+CASE = """\
+- name: {name}
+  spec: {{containers: [{{image: app}}]}}
+  images: {{app: [linux/amd64]}}
+"""
+
+
+def test_a_difference_is_told_field_by_field() -> None:
+    """What the case says, and what is decided, and nothing that agrees."""
+    text = CASE.format(name="x") + "  reason: AlreadyConstrained\n  architectures: [amd64]\n  warnings: [w]\n"
+    (case,) = read(text, "f.yaml")
+    assert (
+        differences(case)
+        == """\
+--- what the case says
++++ what is decided
+@@ -1,4 +1,8 @@
+-reason: AlreadyConstrained
+-terms: []
+-warnings:
+-- w
++reason: Constrained
++terms:
++- matchExpressions:
++  - key: kubernetes.io/arch
++    operator: In
++    values:
++    - amd64
++warnings: []
+"""
     )
-    return found
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("- spec: {}\n", "f.yaml:1: this is no case: it has no name"),
+        ("\n" + CASE.format(name="x"), "f.yaml:2: x: a case has the spec of a pod, and the reason"),
+        (CASE.format(name="x") + "  reason: Constrained\n  term: []\n", "f.yaml:1: x: there is no field term;"),
+        ("a: b", "f.yaml: this is no list of cases"),
+        ("a: [", "f.yaml: this is no YAML"),
+    ],
+)
+def test_what_is_no_case(text: str, problem: str) -> None:
+    """Is told with its place."""
+    with pytest.raises(BadCase, match=problem):
+        read(text, "f.yaml")
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ("nodes: [amd64]", "f.yaml:1: x: 'amd64' is not a platform"),
+        ("policies: [{kind: ClusterArchitecturePolicy, metadata: {name: p}, spec: {mode: Of}}]", "cap/p: spec.mode"),
+    ],
+)
+def test_what_can_not_be_read_of_a_case(fields: str, problem: str) -> None:
+    """Is told with the name of the case."""
+    (case,) = read(f"{CASE.format(name='x')}  reason: Constrained\n  {fields}\n", "f.yaml")
+    with pytest.raises(BadCase, match=problem):
+        differences(case)
