@@ -3,103 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import ssl
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 import pytest
 import uvloop
 
 from rightarch.metrics import Metrics
-from rightarch.serving import Server, connection, listening, load, server
+from rightarch.serving import connection, load, server
 from rightarch.webhook.endpoint import Endpoint
-from tests.controlplane import CertificateAuthority, free_port
+from tests.support.serving import SMALL, World, ended, served, status
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    Scene = Callable[["World"], Awaitable[None]]
+    Scene = Callable[[World], Awaitable[None]]
     Played = Callable[[Scene], None]
-
-SMALL = b"POST /x HTTP/1.1\r\nhost: h\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
-
-
-class World:
-    """A server on loopback, and how to talk to it."""
-
-    def __init__(self, port: int, authority: CertificateAuthority, serving: Server, refused: list[int]) -> None:
-        self._port, self._authority, self.server, self.refused = port, authority, serving, refused
-        self._opened: list[asyncio.StreamWriter] = []
-
-    async def open(self, *, tls: bool = True) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """A connection."""
-        context = ssl.create_default_context(cafile=self._authority.certificate) if tls else None
-        reader, writer = await asyncio.open_connection("127.0.0.1", self._port, ssl=context)
-        self._opened.append(writer)
-        return reader, writer
-
-    async def leave(self) -> None:
-        """End all connections at once."""
-        for writer in self._opened:
-            writer.transport.abort()
-        await asyncio.gather(*(writer.wait_closed() for writer in self._opened), return_exceptions=True)
-
-    async def sent(self, data: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """A connection on which something was sent."""
-        reader, writer = await self.open()
-        with contextlib.suppress(OSError):
-            writer.write(data)
-            await writer.drain()
-        return reader, writer
-
-    async def status(self, data: bytes = SMALL) -> int:
-        """What a request is answered with, on a connection of its own."""
-        reader, _ = await self.sent(data)
-        return await status(reader)
-
-
-async def status(reader: asyncio.StreamReader) -> int:
-    """The status of the next answer; 0 where the connection ends without one."""
-    try:
-        line = await asyncio.wait_for(reader.readline(), 10)
-    except OSError:
-        return 0
-    return int(line.split()[1]) if line else 0
-
-
-async def ended(reader: asyncio.StreamReader, seconds: float = 10) -> bool:
-    """Whether the other side closes before long."""
-    try:
-        await asyncio.wait_for(reader.read(), seconds)
-    except TimeoutError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 async def _answer(body: bytes, begun: float, budget: float) -> bytes:  # noqa: ARG001 - a handler's form
     return b"%d" % len(body)
-
-
-@contextlib.asynccontextmanager
-async def _served(folder: Path) -> AsyncIterator[World]:
-    authority = CertificateAuthority(folder / "pki")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*authority.issue("server", ["127.0.0.1"]))
-    refused: list[int] = []
-    serving = Server(Endpoint({"/x": _answer}, 1.0, Metrics(), lambda: False), context, refused.append)
-    port = free_port()
-    with listening(ip_address("127.0.0.1"), port) as listener:
-        task = asyncio.create_task(serving.serve([listener]))
-        await asyncio.sleep(0)  # it listens from its first step on
-        world = World(port, authority, serving, refused)
-        yield world
-        await world.leave()
-        serving.should_exit = serving.force_exit = True
-        await asyncio.wait_for(task, 10)
 
 
 @pytest.fixture
@@ -107,7 +30,7 @@ def played(tmp_path: Path) -> Played:
     """Plays a scene before a server, in the event loop that the processes have."""
 
     async def play(scene: Scene) -> None:
-        async with _served(tmp_path) as world:
+        async with served(tmp_path, Endpoint({"/x": _answer}, 1.0, Metrics(), lambda: False)) as world:
             await scene(world)
 
     def run(scene: Scene) -> None:

@@ -6,12 +6,17 @@ Nothing here is timed by a request: the server looks at all connections once a s
 from enum import Enum
 from http import HTTPStatus
 from time import monotonic
-from typing import Any, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 import uvicorn
 from httptools import HttpParserError, HttpParserUpgrade
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
+
+from rightarch.serving.transport import Gathering
+
+if TYPE_CHECKING:
+    import asyncio
 
 KEEP_ALIVE: Final = 300
 """Seconds that an idle connection is kept: longer than the API server does (90), so that it is the one that closes.
@@ -67,7 +72,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - asyncio's form of transports
         """Take part, unless there are too many."""
-        super().connection_made(transport)
+        super().connection_made(cast("asyncio.Transport", Gathering(transport)))
         self._crowd.join(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -117,7 +122,8 @@ class Connection(HttpToolsProtocol):
             self.state = State.IDLE if self.cycle.response_complete else State.ANSWERING
 
     def on_response_complete(self) -> None:
-        """Wait for the next request, or for the rest of one."""
+        """Send the answer in one piece; then wait for the next request, or for the rest of one."""
+        cast("Gathering", self.transport).flush()
         self._release()
         self.used, self.since = True, monotonic()
         if self.state is State.ANSWERING and not self.pipeline:
