@@ -21,11 +21,10 @@ from rightarch.policy import ANNOTATION, Effective, Kind, Policies, Policy
 from rightarch.policy.spec import Choices
 
 NAMESPACES: Final = "/api/v1/namespaces"
-PATHS: Final = {
-    Kind.CLUSTER: crds.CLUSTER_ARCHITECTURE_POLICIES.path,
-    Kind.NAMESPACED: crds.ARCHITECTURE_POLICIES.path,
+DEFINITIONS: Final = {
+    Kind.CLUSTER: crds.CLUSTER_ARCHITECTURE_POLICIES,
+    Kind.NAMESPACED: crds.ARCHITECTURE_POLICIES,
 }
-"""The collections of both kinds."""
 _NAME: Final = "kubernetes.io/metadata.name"
 
 
@@ -183,7 +182,9 @@ class Rulebook:
             group.create_task(follow(cluster, NAMESPACES, self.namespaces, failed))
             for kind, shelf in self.shelves.items():
                 view = View(partial(Policy.of, kind))
-                group.create_task(follow(cluster, PATHS[kind], shelf, failed, view=view, refused=shelf.refuse))
+                group.create_task(
+                    follow(cluster, DEFINITIONS[kind].path, shelf, failed, view=view, refused=shelf.refuse)
+                )
 
     def expose(self, metrics: ProcessMetrics) -> None:
         """Show what is known."""

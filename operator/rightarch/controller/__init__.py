@@ -12,6 +12,7 @@ One noun a module, each importing only those above it::
     held · awaited                  pods that our gate holds; images that they wait for
     gates                           such pods are released
     census                          pods that were never seen, and those that are misplaced
+    policies                        what becomes of each policy, in its status
     rechecks                        whether credentials may still read what they did
     certificates                    the webhook's certificate
     leadership                      all that the leader does for workloads and pods

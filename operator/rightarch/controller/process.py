@@ -19,6 +19,7 @@ from rightarch.cluster import Cluster
 from rightarch.controller.certificates import Certificates, Target
 from rightarch.controller.election import Election
 from rightarch.controller.leadership import Leadership, first
+from rightarch.controller.policies import PolicyStatuses
 from rightarch.controller.rechecks import Rechecks
 from rightarch.facts import Facts
 from rightarch.keychains import Keychains
@@ -75,7 +76,8 @@ async def _serve(settings: ControllerSettings) -> None:
             collector = facts.collector(settings.facts_retention)
             rechecks = Rechecks(registry, keychains, facts, settings.recheck_interval)
             following = partial(rulebook.follow, cluster, metrics.watch_failed)
-            duties = facts.run, following, leadership.run, collector.run, rechecks.run
+            statuses = PolicyStatuses(cluster, rulebook, settings.list_interval, metrics)
+            duties = facts.run, following, leadership.run, collector.run, rechecks.run, statuses.run
             collector.expose(metrics)
             rechecks.expose(metrics)
             candidate = _Candidate(election, *duties, *_certificates(settings, cluster, metrics))

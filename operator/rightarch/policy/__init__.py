@@ -9,8 +9,10 @@ cluster policies that match. One noun a module, each importing only those above 
     effective   what applies to one pod
     policy      one object that was read, or why it can't be obeyed
     policies    all of them together: gives what applies to a pod
+    conflicts   those that lose by their name alone
 """
 
+from rightarch.policy.conflicts import conflicts
 from rightarch.policy.effective import BUILT_IN, Effective, Facts
 from rightarch.policy.policies import ANNOTATION, Policies
 from rightarch.policy.policy import IGNORE, InvalidPolicy, Kind, Policy
@@ -51,4 +53,5 @@ __all__ = [
     "Share",
     "TemplateRule",
     "Toleration",
+    "conflicts",
 ]
