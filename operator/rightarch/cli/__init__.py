@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from rightarch.cli import completion, image, release
+from rightarch.cli import completion, explain, image, release
 
 app = typer.Typer(
     no_args_is_help=True,
