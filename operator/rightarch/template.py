@@ -130,14 +130,14 @@ def rolled(workload: Workload) -> Rolled | None:
     return None
 
 
-def apply(decision: Decision, workload: Workload, *, rolls: bool = False) -> Patch:
+def apply(decision: Decision, workload: Workload, *, rolls_for: str | None = None) -> Patch:
     """The JSON Patch of the workload that carries out a decision on its template.
 
     Args:
         decision: made with ``Input.pod`` as of ``pod_of`` and ``Input.written`` as of ``written``.
         workload: the raw object.
-        rolls: whether it is changed outside of admission: then it is noted which generation a new template makes, and
-            because of which policy.
+        rolls_for: where it is changed outside of admission, the title of the policy that wants it: it is noted, with
+            the generation that a new template makes.
 
     Returns:
         Operations; none where all is as it should be, and none where nothing was decided that was decided before for
@@ -149,7 +149,7 @@ def apply(decision: Decision, workload: Workload, *, rolls: bool = False) -> Pat
     before = written(workload)
     patch = patches.terms(pod_of(workload), before, decision.writing, _path(workload))
     record = placement.record(decision, before if decision.writing is None else decision.writing)
-    change = Rolled(_generation(workload) + 1, decision.policy.name) if patch and rolls else rolled(workload)
+    change = Rolled(_generation(workload) + 1, rolls_for) if patch and rolls_for else rolled(workload)
     if change is not None:
         record = orjson.dumps(orjson.loads(record) | {_ROLLED: [change.generation, change.policy]}).decode()
     if not patches.fits(workload, KEY, record):

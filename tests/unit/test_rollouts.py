@@ -86,26 +86,25 @@ def test_no_more_than_the_limit_roll_at_a_time() -> None:
     """Who waits is told when it is its turn, in the order in which they came."""
     freed: list[Key] = []
     rollouts = Rollouts(freed.append, Clock())
-    assert rollouts.may_begin(A, POLICY, 1)
-    rollouts.begun(A, POLICY, 2)
-    assert not rollouts.may_begin(B, POLICY, 1)
-    assert not rollouts.may_begin(C, POLICY, 1)
-    assert rollouts.may_begin(C, "another", 1)
+    assert rollouts.begin(A, POLICY, 1, 2)
+    assert not rollouts.begin(B, POLICY, 1, 2)
+    assert not rollouts.begin(C, POLICY, 1, 2)
+    assert rollouts.begin(C, "another", 1, 2)
     rollouts.observe(A, Rollout(1, POLICY, State.DONE))
     assert freed == [], "older than the change"
     rollouts.observe(A, Rollout(2, POLICY, State.ROLLING))
     rollouts.observe(A, Rollout(2, POLICY, State.DONE))
     assert freed == [B]
-    assert rollouts.may_begin(B, POLICY, 1)
+    assert rollouts.begin(B, POLICY, 1, 2)
 
 
 def test_a_turn_that_is_not_taken_is_that_of_the_next() -> None:
     """Somebody may have changed or deleted the workload meanwhile."""
     freed: list[Key] = []
     rollouts = Rollouts(freed.append, Clock())
-    rollouts.begun(A, POLICY, 2)
-    assert not rollouts.may_begin(B, POLICY, 1)
-    assert not rollouts.may_begin(C, POLICY, 1)
+    assert rollouts.begin(A, POLICY, 1, 2)
+    assert not rollouts.begin(B, POLICY, 1, 2)
+    assert not rollouts.begin(C, POLICY, 1, 2)
     rollouts.observe(A, Rollout(2, POLICY, State.DONE))
     rollouts.pass_on(B)
     assert freed == [B, C]
@@ -114,20 +113,20 @@ def test_a_turn_that_is_not_taken_is_that_of_the_next() -> None:
 def test_what_does_not_get_done_holds_back_all_others_of_its_policy() -> None:
     """However many may roll; until it is done after all."""
     rollouts = Rollouts(lambda _: None, Clock())
-    rollouts.begun(A, POLICY, 2)
+    assert rollouts.begin(A, POLICY, 1, 2)
     rollouts.observe(A, Rollout(2, POLICY, State.STALLED))
-    assert not rollouts.may_begin(B, POLICY, 10)
+    assert not rollouts.begin(B, POLICY, 10, 2)
     assert rollouts.stalled(POLICY) == A
     assert rollouts.counts() == {("rolling",): 0, ("stalled",): 1, ("waiting",): 1}
     rollouts.observe(A, Rollout(2, POLICY, State.DONE))
-    assert rollouts.may_begin(B, POLICY, 10)
+    assert rollouts.begin(B, POLICY, 10, 2)
 
 
 def test_what_sets_no_limit_itself_has_ten_minutes() -> None:
     """A StatefulSet waits for its pods for ever."""
     clock = Clock()
     rollouts = Rollouts(lambda _: None, clock)
-    rollouts.begun(A, POLICY, 2)
+    assert rollouts.begin(A, POLICY, 1, 2)
     clock.now = PATIENCE_SECONDS + 1
     assert rollouts.stalled(POLICY) == A
 
@@ -136,16 +135,16 @@ def test_a_new_leader_knows_what_rolls() -> None:
     """By what the workloads show of themselves."""
     rollouts = Rollouts(lambda _: None, Clock())
     rollouts.observe(A, Rollout(2, POLICY, State.ROLLING))
-    assert not rollouts.may_begin(B, POLICY, 1)
+    assert not rollouts.begin(B, POLICY, 1, 2)
 
 
 def test_what_shows_nothing_of_ours_any_more_is_not_waited_for() -> None:
     """Somebody has put another manifest in its place; but not at once: the news may be older than our change."""
     clock = Clock()
     rollouts = Rollouts(lambda _: None, clock)
-    rollouts.begun(A, POLICY, 2)
+    assert rollouts.begin(A, POLICY, 1, 2)
     rollouts.observe(A, None)
-    assert not rollouts.may_begin(B, POLICY, 1)
+    assert not rollouts.begin(B, POLICY, 1, 2)
     clock.now = FORGOTTEN_SECONDS + 1
     rollouts.observe(A, None)
-    assert rollouts.may_begin(B, POLICY, 1)
+    assert rollouts.begin(B, POLICY, 1, 2)

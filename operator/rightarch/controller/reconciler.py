@@ -60,13 +60,13 @@ class Reconciler:
         if not template.is_decided(decision.reason):
             self.rollouts.pass_on(key)
             return again(decision)
-        change = template.apply(decision, workload, rolls=True)
-        if template.changes_template(change) and not await self._is_its_turn(key, workload, policy):
-            return None
+        change = template.apply(decision, workload, rolls_for=policy.name)
         if not change:
             self.rollouts.pass_on(key)
             return None
-        return await self._write(key, workload, change, decision)
+        if template.changes_template(change) and not await self._is_its_turn(key, workload, policy):
+            return None
+        return await self._write(key, workload, change, decision, policy)
 
     async def _is_its_turn(self, key: Key, workload: Object, policy: Effective) -> bool:
         """Whether a workload may roll now. One that is not well now would not get done, and hold back all others."""
@@ -75,29 +75,29 @@ class Reconciler:
         if state(kind.name, workload) is not State.DONE:
             self.rollouts.pass_on(key)
             return False
-        if self.rollouts.may_begin(key, policy.name, rule.max_unavailable_workloads):
+        generation = workload["metadata"].get("generation", 0) + 1
+        if self.rollouts.begin(key, policy.name, rule.max_unavailable_workloads, generation):
             return True
         if stalled := self.rollouts.stalled(policy.name):
             note = f"Its template waits to be written: the rollout of {stalled} does not get done."
             await self._events.tell(kind, workload, Event("Reconcile", "RolloutStalled", note, warns=True))
         return False
 
-    async def _write(self, key: Key, workload: Object, change: Patch, decision: Decision) -> float | None:
+    async def _write(
+        self, key: Key, workload: Object, change: Patch, decision: Decision, policy: Effective
+    ) -> float | None:
         kind = kind_of(key)
         try:
             written = await self._desk.write(key, workload, change)
         except ClusterError as error:
-            self.rollouts.pass_on(key)
+            self.rollouts.forget(key)
             if error.status != 403:
                 return after(error)
             await self._events.tell(kind, workload, Event("Reconcile", "Forbidden", _FORBIDDEN, warns=True))
             return None
-        if (rollout := Rollout.of(kind.name, written)) and rollout.state is not State.DONE:
-            self.rollouts.begun(key, rollout.policy, rollout.generation)
-        else:
-            self.rollouts.pass_on(key)
+        self.rollouts.observe(key, Rollout.of(kind.name, written))
         if template.changes_template(change):
-            note = f"Its template was written, as {decision.policy.name} says: {decision.message}."
+            note = f"Its template was written, as {policy.name} says: {decision.message}."
             event = Event("WriteTemplate", decision.reason, note, warns=bool(decision.warnings))
             await self._events.tell(kind, workload, event)
         return None if await self._desk.repay(key, written) else 0.0

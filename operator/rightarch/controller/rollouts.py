@@ -45,30 +45,28 @@ class Rollouts:
         counts = {"rolling": rolling, "stalled": stalled, "waiting": len(self._waiting)}
         return {(state,): float(count) for state, count in counts.items()}
 
-    def may_begin(self, key: Key, policy: str, limit: int) -> bool:
-        """Whether a workload may roll now; one that may not is freed later.
+    def begin(self, key: Key, policy: str, limit: int, generation: int) -> bool:
+        """Let a workload roll from now on, or have it wait: one that waits is freed later.
 
         Args:
             key: the workload.
             policy: under which policy.
             limit: how many workloads of it may roll at a time.
+            generation: of the workload, that the change is going to make.
         """
         others = [each for other, each in self._running.items() if each.policy == policy and other != key]
-        if len(others) < limit and not any(map(self._is_stalled, others)):
-            self._waiting.pop(key, None)
-            return True
-        self._waiting.setdefault(key, policy)
-        return False
+        if len(others) >= limit or any(map(self._is_stalled, others)):
+            self._waiting.setdefault(key, policy)
+            return False
+        self._waiting.pop(key, None)
+        self._running[key] = _Running(policy, generation, self._clock())
+        return True
 
     def pass_on(self, key: Key) -> None:
         """Note that a workload does not roll after all: if it was its turn, it is that of the next."""
         policy = self._waiting.pop(key, None)
         if policy is not None:
             self._free_next(policy)
-
-    def begun(self, key: Key, policy: str, generation: int) -> None:
-        """Note that a workload rolls from now on, to a generation."""
-        self._running[key] = _Running(policy, generation, self._clock())
 
     def stalled(self, policy: str) -> Key | None:
         """A workload that does not get done, because of which no other one of a policy may roll; or None."""
@@ -89,7 +87,7 @@ class Rollouts:
             running.stalled = rollout.state is State.STALLED
 
     def forget(self, key: Key) -> None:
-        """Forget a workload that is gone."""
+        """Forget a workload that is gone, or does not roll after all."""
         self.pass_on(key)
         self._end(key)
 

@@ -70,7 +70,7 @@ class Templates:
         keys = self._keychains.of_pod(namespace, pod)
         given = recall(pod, self._nodes.capacity, self._registry, keys, policy)
         decision = decide(replace(given, written=template.written(thing), namespace=namespace))
-        return not template.is_decided(decision.reason) or bool(template.apply(decision, thing, rolls=True))
+        return not template.is_decided(decision.reason) or bool(template.apply(decision, thing, rolls_for=policy.name))
 
     async def settle(self, key: Key) -> float | Within | None:
         """Do what a workload needs.
