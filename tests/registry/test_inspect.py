@@ -20,7 +20,7 @@ import pytest
 import yaml
 
 from tests.controlplane import free_port
-from tests.images import Entry, Image, RegistryServer, artifact, attested, index, single
+from tests.images import Entry, Image, RegistryServer, TokenServer, artifact, attested, index, single
 from tests.registry.conftest import ALICE_PASSWORD
 from tests.registry.faults import FaultServer, answer
 
@@ -67,6 +67,13 @@ def inspected(environment: dict[str, str], *arguments: str) -> list[dict[str, An
     """The images, as JSON."""
     images: list[dict[str, Any]] = json.loads(run(environment, "-o", "json", *arguments).stdout)["images"]
     return images
+
+
+def login(environment: dict[str, str], host: str, **fields: str) -> None:
+    """Give the user a Docker configuration with an entry for a registry."""
+    folder = Path(environment["DOCKER_CONFIG"])
+    folder.mkdir(exist_ok=True)
+    (folder / "config.json").write_text(json.dumps({"auths": {host: fields}}))
 
 
 def test_an_image_for_people(server: RegistryServer, environment: dict[str, str]) -> None:
@@ -280,15 +287,85 @@ def test_a_private_image(server: RegistryServer, environment: dict[str, str]) ->
     server.push("private/app", "inspect", ARM64)
     name = f"{server.host}/private/app:inspect"
     assert run(environment, name).returncode == 1
-    folder = Path(environment["DOCKER_CONFIG"])
-    folder.mkdir()
-    auth = b64encode(f"alice:{ALICE_PASSWORD}".encode()).decode()
-    (folder / "config.json").write_text(json.dumps({"auths": {server.host: {"auth": auth}}}))
+    login(environment, server.host, auth=b64encode(f"alice:{ALICE_PASSWORD}".encode()).decode())
     refused = run(environment, name)
     assert (refused.returncode, "tokenRealms" in refused.stderr) == (1, True)
     done = run(environment, name, "--token-realm", f"{server.host}=localhost")
     assert (done.returncode, done.stderr) == (0, "")
     assert "linux/arm64" in done.stdout
+
+
+def test_a_registry_s_token(server: RegistryServer, tokens: TokenServer, environment: dict[str, str]) -> None:
+    """Docker's ``registrytoken`` is shown to the registry as it is, wherever its token service is; nobody asks that."""
+    server.push("private/app", "token", ARM64)
+    name = f"{server.host}/private/app:token"
+    login(environment, server.host, registrytoken=tokens.token("alice", ["repository:private/app:pull"]))
+    done = run(environment, name)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "linux/arm64" in done.stdout
+    assert tokens.requests == []
+
+
+def test_registries_are_asked_as_the_webhook_asks_them(
+    plain: RegistryServer, server: RegistryServer, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """By the same files: a mirror of a registry that does not exist, by our configuration and by containerd's."""
+    plain.push("mirrored/app", "1", ARM64)
+    name = "registry.example/mirrored/app:1"
+    config = tmp_path / "registries.yaml"
+    config.write_text(f"registries: [{{host: registry.example, mirrors: [{{url: 'http://{plain.host}'}}]}}]")
+    hosts = tmp_path / "certs.d" / "registry.example"
+    hosts.mkdir(parents=True)
+    (hosts / "hosts.toml").write_text(f'[host."http://{plain.host}"]')
+    for options in ({"config": f"--registries-config={config}"}, {"hosts": f"--registry-hosts-dir={hosts.parent}"}):
+        done = run(environment, name, *options.values())
+        assert (done.returncode, done.stderr) == (0, ""), options
+        assert name in done.stdout
+    server.push("private/app", "realms", ARM64)
+    login(environment, server.host, auth=b64encode(f"alice:{ALICE_PASSWORD}".encode()).decode())
+    config.write_text(f"registries: [{{host: '{server.host}', tokenRealms: [localhost]}}]")
+    done = run(environment, f"{server.host}/private/app:realms", f"--registries-config={config}")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("config", "hosts", "said"),
+    [
+        ("registries: [{host: a, mirror: 1}]", None, "registries.yaml: registries.0.mirror: "),
+        ("registries: {", None, "registries.yaml: "),
+        ("\x00", None, "registries.yaml: "),
+        ("[" * 100_000, None, "registries.yaml: "),
+        (None, "x = [", "hosts.toml: "),
+        (None, '[host."ftp://a"]', "hosts.toml: "),
+        (None, "[host.'https://a']\ncapabilities = 'pull'", "hosts.toml: "),
+        (None, "[host.'https://a']\nca = 5", "hosts.toml: ca must be a list, and is a number"),
+        (
+            None,
+            "[host.'https://a']\nskip_verify = 'false'",
+            "hosts.toml: skip_verify must be true or false, and is text",
+        ),
+        (None, "x = " + "[" * 100_000, "hosts.toml: "),
+        (None, "[host.'https://a']\nclient = [[1]]", "hosts.toml: "),
+        (None, "[host.'https://a'.header]\nx-a = 5", "hosts.toml: "),
+        (None, "[host.'https://a'.header]\nx-a = \"one\\ntwo\"", "hosts.toml: "),
+    ],
+)
+def test_files_that_are_wrong(
+    config: str | None, hosts: str | None, said: str, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """Status 2 and a line that says where; nothing is asked."""
+    options = []
+    if config is not None:
+        (tmp_path / "registries.yaml").write_text(config)
+        options.append(f"--registries-config={tmp_path / 'registries.yaml'}")
+    if hosts is not None:
+        (tmp_path / "certs.d" / "a.example").mkdir(parents=True)
+        (tmp_path / "certs.d" / "a.example" / "hosts.toml").write_text(hosts)
+        options.append(f"--registry-hosts-dir={tmp_path / 'certs.d'}")
+    done = run(environment, "127.0.0.1:1/app", *options)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_configuration_that_is_broken(server: RegistryServer, environment: dict[str, str]) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rightarch.reference import Reference
-from rightarch.registry import IDENTITY, Credential, Registry, login
+from rightarch.registry import BEARER, IDENTITY, Credential, Registry, login
 from rightarch.registry.dockerconfig import Malformed
 from rightarch.registry.login import Login, LoginKeychain, config_file, parse
 from tests.images import single
@@ -70,6 +70,12 @@ CONFIGS = {
         "a.io/x",
         [Credential(IDENTITY, "i"), ALICE],
     ),
+    "a registry's token": (
+        {"auths": {"a.io": {"auth": AUTH, "identitytoken": "i", "registrytoken": "r"}}},
+        "a.io/x",
+        [Credential(BEARER, "r"), Credential(IDENTITY, "i"), ALICE],
+    ),
+    "tokens that are none": ({"auths": {"a.io": {"identitytoken": "i j", "registrytoken": "r\r\nx: y"}}}, "a.io/x", []),
     "what a store leaves behind": ({"auths": {"a.io": {}}}, "a.io/x", []),
     "fields of other kinds": ({"auths": {"a.io": 1}, "credHelpers": [], "credsStore": 7}, "a.io/x", []),
     "nothing": ({}, "a.io/x", []),

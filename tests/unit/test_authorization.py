@@ -17,7 +17,7 @@ from rightarch.reference import Reference
 from rightarch.registry.authorization import Authorizer
 from rightarch.registry.client import Client
 from rightarch.registry.hosts import Hosts
-from rightarch.registry.keychain import IDENTITY, Credential
+from rightarch.registry.keychain import BEARER, IDENTITY, Credential
 from rightarch.registry.options import RegistryOptions
 from tests.images import Entry, index, single
 
@@ -198,6 +198,18 @@ def test_an_identity_token_is_posted() -> None:
         "scope": "repository:team/app:pull",
     }
     assert [each.headers.get("authorization") for each in world.asked] == [None, None, "Bearer t1"]
+
+
+def test_a_registry_s_token_is_sent_as_it_is() -> None:
+    """To the registry that asks for one, at once when that is known; never to a token service, nor as a password."""
+    authorizer, world = Authorizer(RegistryOptions()), World(registry)
+    credential = Credential(BEARER, "given")
+    assert send(authorizer, world, credential).status_code == 200
+    assert send(authorizer, world, credential).status_code == 200
+    assert [each.headers.get("authorization") for each in world.asked] == [None, "Bearer given", "Bearer given"]
+    basic = World(lambda request: httpx.Response(401, headers={"www-authenticate": "Basic"}, request=request))
+    assert send(Authorizer(RegistryOptions()), basic, credential).status_code == 401
+    assert [each.headers.get("authorization") for each in basic.asked] == [None]
 
 
 def test_an_identity_token_is_no_password() -> None:

@@ -69,13 +69,13 @@ ca = "/etc/default.pem"
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        ("host = 1", "host is int, and must be dict"),
+        ("host = 1", "host must be a table, and is a number"),
         ("[host.x]\ncapabilities = ['fly']", "unknown capability 'fly'; they are pull, push, referrers, resolve"),
         ("[host.'ftp://x']", "not of http or https, or names a user: 'x'"),
         ("[host.'https://a:b@x']", "or names a user: 'x'"),
         ("[host.x]\nclient = [['a']]", "it must be a certificate and its key"),
-        ("[host.x]\nca = 1", "not iterable"),
-        ("server = 1", "server is int, and must be str"),
+        ("[host.x]\nca = 1", "ca must be a list, and is a number"),
+        ("server = 1", "server must be text, and is a number"),
         ("server = ", "Invalid value"),
     ],
 )

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 import typer
 
 from rightarch.cli.exits import fail, misused
-from rightarch.cli.options import SECONDS, CaFile, Timeout, TokenRealm, realms
+from rightarch.cli.options import SECONDS, CaFile, RegistriesConfig, RegistryHostsDir, Timeout, TokenRealm, realms
 from rightarch.errors import InvalidReference, RightarchError, SettingsError
 from rightarch.platforms import Platform
 from rightarch.reference import Reference
@@ -63,6 +63,8 @@ def inspect(  # noqa: PLR0913, PLR0917 - one parameter an option; typer passes t
         ),
     ] = None,
     registry_ca_file: CaFile = None,
+    registries_config: RegistriesConfig = None,
+    registry_hosts_dir: RegistryHostsDir = None,
     token_realm: TokenRealm = None,
     timeout: Timeout = SECONDS,
 ) -> None:
@@ -82,7 +84,13 @@ def inspect(  # noqa: PLR0913, PLR0917 - one parameter an option; typer passes t
         verbose=verbose,
         raw=raw,
         required=required,
-        asking=Asking(ca_file=registry_ca_file, token_realms=token_realms, timeout=timeout),
+        asking=Asking(
+            ca_file=registry_ca_file,
+            configuration=registries_config,
+            hosts_folder=registry_hosts_dir,
+            token_realms=token_realms,
+            timeout=timeout,
+        ),
     )
     try:
         status = inspecting.run(wanted)

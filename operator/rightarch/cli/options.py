@@ -19,6 +19,26 @@ CaFile = Annotated[
         help="Further CAs to trust for registries, PEM.",
     ),
 ]
+RegistriesConfig = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="RIGHTARCH_REGISTRIES_CONFIG",
+        exists=True,
+        dir_okay=False,
+        readable=True,
+        help="A file that configures registries, as the webhook has it: mirrors, certificates, token services; YAML.",
+    ),
+]
+RegistryHostsDir = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="RIGHTARCH_REGISTRY_HOSTS_DIR",
+        exists=True,
+        file_okay=False,
+        readable=True,
+        help="A folder of containerd's hosts.toml files, as the nodes have it.",
+    ),
+]
 TokenRealm = Annotated[
     list[str] | None,
     typer.Option(

@@ -22,6 +22,7 @@ where the connection is made. One noun a module, each importing only those above
 
 from rightarch.registry.keychain import (
     ANONYMOUS,
+    BEARER,
     CLUSTER,
     IDENTITY,
     AnonymousKeychain,
@@ -41,6 +42,7 @@ from rightarch.registry.stats import Stats
 
 __all__ = [
     "ANONYMOUS",
+    "BEARER",
     "CLUSTER",
     "IDENTITY",
     "AnonymousKeychain",

@@ -24,7 +24,7 @@ from rightarch.registry.address import names_loopback
 from rightarch.registry.challenge import Challenge
 from rightarch.registry.domain import related
 from rightarch.registry.endpoint import WAY
-from rightarch.registry.keychain import Credential
+from rightarch.registry.keychain import Credential, is_token
 from rightarch.registry.location import locate
 from rightarch.registry.memory import Recent
 from rightarch.registry.options import RegistryOptions
@@ -41,7 +41,7 @@ _MAX_LIFE: Final = 24 * 3600.0
 _MARGIN: Final = 5.0
 _REMEMBERED: Final = 4096
 _CLIENT: Final = "rightarch"
-_REPOSITORY: Final = re.compile(r"/v2/(.+)/(?:manifests|blobs)/[^/]+$")
+_REPOSITORY: Final = re.compile(r"/v2/(.+)/(?:manifests|blobs|tags)/[^/]+$")
 
 BUILT_IN_REALMS: Final[Mapping[str, frozenset[str]]] = {"nvcr.io": frozenset({"authn.nvidia.com"})}
 """Registries whose token service is known to live in another domain."""
@@ -125,6 +125,8 @@ class Authorizer:
 
     def _obtain(self, asked: Challenge, key: _Key, reference: Reference, request: httpx.Request) -> Flow[str | None]:
         """The header that answers a challenge, or None where there is nothing to answer it with."""
+        if key.credential is not None and key.credential.is_bearer:
+            return f"Bearer {key.credential.password}" if asked.scheme == "bearer" else None
         if asked.scheme == "basic":
             return _basic(key.credential) if key.credential and not key.credential.is_identity else None
         try:
@@ -218,7 +220,7 @@ def _parse_token(response: httpx.Response) -> tuple[str, float]:
     if not isinstance(content, dict):
         raise failures.failed(response.request.url, "is no token service: its answer is not a JSON object")
     token = content.get("token") or content.get("access_token")
-    if not isinstance(token, str) or not token.isascii() or not token.isprintable() or " " in token:
+    if not isinstance(token, str) or not is_token(token):
         raise failures.failed(response.request.url, "is no token service: its answer has no token")
     life = content.get("expires_in")
     seconds = float(life) if isinstance(life, int | float) else 0.0

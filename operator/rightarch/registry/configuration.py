@@ -116,7 +116,9 @@ class Configuration(_Model):
         except ValidationError as error:
             raise SettingsError("\n".join(_problems(path, error))) from None
         except (OSError, ValueError, yaml.YAMLError) as error:
-            raise SettingsError(f"{path}: {error}") from None
+            raise SettingsError(f"{path}: {' '.join(str(error).split())}") from None
+        except RecursionError:
+            raise SettingsError(f"{path}: it is nested too deeply") from None
         return read
 
     def endpoints(self) -> dict[str, tuple[Endpoint, ...]]:

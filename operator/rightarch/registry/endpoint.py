@@ -3,6 +3,7 @@
 Source of the rules: containerd's ``hosts.toml``, which tells the nodes the same.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,9 @@ from rightarch.registry.location import is_plain
 WAY: Final = "way"
 """The extension of a request that says how its host is connected to, where that is configured."""
 
+_FIELD_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
+_FIELD_VALUE: Final = re.compile(r"[\x20-\x7e\t]*", re.ASCII)
+"""Names and values of header fields (RFC 9110, section 5)."""
 _PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -56,6 +60,12 @@ class Endpoint:
     way: Way | None = None
     headers: tuple[tuple[str, str], ...] = ()
     credentials: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise a ValueError for a header that can't be sent; it says nothing of its value, which may be secret."""
+        for name, value in self.headers:
+            if not _FIELD_NAME.fullmatch(name) or not _FIELD_VALUE.fullmatch(value):
+                raise ValueError(f"header {name!r} can't be sent: check its name, and its value for line breaks")
 
     def locate(self, reference: Reference, rest: str) -> httpx.URL:
         """The URL of a part of the reference's repository. A mirror is told whose it is (``?ns=``)."""

@@ -46,7 +46,7 @@ class Hosts:
         self._read: Recent[str, tuple[float, tuple[Endpoint, ...]]] = Recent(_REMEMBERED)
         if folder is not None:
             for file in sorted(folder.glob(f"*/{_FILE}")):
-                parse(file.read_bytes(), file.parent)
+                _checked(file)
 
     def of(self, reference: Reference) -> Sequence[Endpoint]:
         """The endpoints to ask for a reference, in order.
@@ -68,6 +68,13 @@ class Hosts:
             held = now + _SECONDS, _load(self._folder, domain)
             self._read.put(domain, held)
         return held[1]
+
+
+def _checked(file: Path) -> None:
+    try:
+        parse(file.read_bytes(), file.parent)
+    except OSError as error:
+        raise SettingsError(f"{file} can't be read: {error.strerror}") from None
 
 
 def _itself(configured: Endpoint, reference: Reference) -> Endpoint:
@@ -120,6 +127,8 @@ def parse(content: bytes, folder: Path) -> tuple[Endpoint, ...]:
         return (*(_endpoint(url, each, folder) for url, each in hosts.items()), _server(table, folder))
     except (ValueError, TypeError) as error:
         raise SettingsError(f"{where}: {error}") from None
+    except RecursionError:
+        raise SettingsError(f"{where}: it is nested too deeply") from None
 
 
 def _server(table: Mapping[str, Any], folder: Path) -> Endpoint:
@@ -131,7 +140,7 @@ def _endpoint(server: str, table: object, folder: Path) -> Endpoint:
     given = {str(each).lower() for each in _typed(settings.get("capabilities", []), list, "capabilities")}
     if unknown := given - _CAPABILITIES:
         raise ValueError(f"unknown capability {min(unknown)!r}; they are {', '.join(sorted(_CAPABILITIES))}")
-    url = located(server, override=bool(settings.get("override_path"))) if server else httpx.URL()
+    url = located(server, override=_flag(settings, "override_path")) if server else httpx.URL()
     pull, resolve = (not given or name in given for name in ("pull", "resolve"))
     way = _way(settings, folder, plain=url.scheme == "http")
     headers = tuple(_headers(_typed(settings.get("header", {}), dict, "header")))
@@ -156,11 +165,21 @@ def located(server: str, *, override: bool) -> httpx.URL:
 
 
 def _way(settings: Mapping[str, Any], folder: Path, *, plain: bool) -> Way:
-    ca = settings.get("ca", [])
-    authorities = tuple(folder / _typed(each, str, "ca") for each in ([ca] if isinstance(ca, str) else ca))
-    client = settings.get("client", [])
-    pairs = tuple(_pair(each, folder) for each in ([client] if isinstance(client, str) else client))
-    return Way(authorities, pairs, bool(settings.get("skip_verify")), plain)
+    authorities = tuple(folder / _typed(each, str, "ca") for each in _listed(settings, "ca"))
+    pairs = tuple(_pair(each, folder) for each in _listed(settings, "client"))
+    return Way(authorities, pairs, _flag(settings, "skip_verify"), plain)
+
+
+def _listed(settings: Mapping[str, Any], name: str) -> list[Any]:
+    """The items of a list, or the one that stands for itself."""
+    value = settings.get(name, [])
+    listed: list[Any] = [value] if isinstance(value, str) else _typed(value, list, name)
+    return listed
+
+
+def _flag(settings: Mapping[str, Any], name: str) -> bool:
+    """A flag: text that says "false" would be taken for true."""
+    return bool(_typed(settings.get(name, False), bool, name))
 
 
 def _pair(client: object, folder: Path) -> tuple[Path, Path | None]:
@@ -173,11 +192,14 @@ def _pair(client: object, folder: Path) -> tuple[Path, Path | None]:
 
 
 def _headers(table: Mapping[str, Any]) -> list[tuple[str, str]]:
-    values = {name: [given] if isinstance(given, str) else given for name, given in table.items()}
+    values = {name: _listed(table, name) for name in table}
     return [(name, _typed(value, str, f"header {name}")) for name, each in values.items() for value in each]
+
+
+_WORDS: Final = {str: "text", list: "a list", dict: "a table", bool: "true or false", int: "a number"}
 
 
 def _typed(value: Any, kind: type, what: str) -> Any:  # noqa: ANN401 - what a file has is not known before
     if not isinstance(value, kind):
-        raise TypeError(f"{what} is {type(value).__name__}, and must be {kind.__name__}")
+        raise TypeError(f"{what} must be {_WORDS[kind]}, and is {_WORDS.get(type(value), 'something else')}")
     return value

@@ -12,11 +12,13 @@ CLUSTER: Final = "cluster"
 """The scope of what Rightarch's own identity found: like a node's role, it holds for every pod of the cluster."""
 IDENTITY: Final = "<token>"
 """The user name by which Docker's credential helpers say that the password is an identity token."""
+BEARER: Final = "<bearer>"
+"""The user name by which we say that the password is a token for the registry itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A user's name and password, or IDENTITY and an identity token; the secret is never printed."""
+    """A user's name and password, or IDENTITY or BEARER and a token; the secret is never printed."""
 
     username: str
     password: str = field(repr=False)
@@ -25,6 +27,16 @@ class Credential:
     def is_identity(self) -> bool:
         """Whether the password is an identity token, which only a token service takes, as a refresh token."""
         return self.username == IDENTITY
+
+    @property
+    def is_bearer(self) -> bool:
+        """Whether the password is what token services give, which the registry takes and nobody else must see."""
+        return self.username == BEARER
+
+
+def is_token(text: str) -> bool:
+    """Whether a text can be sent as a token, and as nothing else."""
+    return text.isascii() and text.isprintable() and " " not in text
 
 
 class Keychain(Protocol):

@@ -16,7 +16,7 @@ import orjson
 
 from rightarch.reference import DOCKER_HUB, Reference
 from rightarch.registry.dockerconfig import Entry, key_of, matching, parse_config
-from rightarch.registry.keychain import IDENTITY, Credential
+from rightarch.registry.keychain import BEARER, IDENTITY, Credential, is_token
 
 HELPER_SECONDS: Final = 20.0
 """How long a credential helper may take: some ask a cloud."""
@@ -71,7 +71,7 @@ def parse(content: bytes) -> Login:
     keyed = {key: name for location, name in helpers if (key := key_of(location)) is not None}
     store = document.get("credsStore")
     return Login(
-        (*_identities(document.get("auths")), *entries),
+        (*_tokens(document.get("auths")), *entries),
         MappingProxyType(keyed),
         store if isinstance(store, str) else "",
     )
@@ -170,13 +170,17 @@ def _parse_answer(output: bytes) -> Credential | None:
     return Credential(username, secret) if username and secret else None
 
 
-def _identities(auths: object) -> Iterator[Entry]:
-    """The identity tokens of ``auths``: of entries that have one, Docker uses nothing else."""
+_TOKENS: Final = {"registrytoken": BEARER, "identitytoken": IDENTITY}
+"""The fields of tokens, in the order in which Docker looks for them, and what they are."""
+
+
+def _tokens(auths: object) -> Iterator[Entry]:
+    """The tokens of ``auths``: of entries that have one, Docker uses nothing else."""
     for location, value in auths.items() if isinstance(auths, dict) else ():
-        token = dict(_texts(value)).get("identitytoken")
-        key = key_of(location)
-        if token and key is not None:
-            yield Entry(key, Credential(IDENTITY, token))
+        key, given = key_of(location), dict(_texts(value))
+        for name, kind in _TOKENS.items():
+            if key is not None and (token := given.get(name)) and is_token(token):
+                yield Entry(key, Credential(kind, token))
 
 
 def _texts(value: object) -> Iterator[tuple[str, str]]:
