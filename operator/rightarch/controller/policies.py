@@ -126,7 +126,7 @@ class PolicyStatuses:
         """Wait until the policies are others, or for the next try where the last one failed; at most until a time."""
         if policies is None:
             until = min(until, time.monotonic() + RETRY_SECONDS)
-        while policies in {None, self._rulebook.policies}:  # noqa: ASYNC110 - a store of what is followed tells nobody
+        while policies in {None, self._rulebook.policies}:  # a store of what is followed tells nobody
             if (left := until - time.monotonic()) <= 0:
                 return
             await asyncio.sleep(min(CHANGES_SECONDS, left))
