@@ -67,9 +67,14 @@ class Release:
         """Upgrade the release to these values; returns what helm says."""
         return self._helm("upgrade", values, *args)
 
-    def uninstall(self) -> str:
-        """Remove the release; returns what helm says."""
-        return self.helm.run("uninstall", self.name, f"--namespace={self.namespace}", "--wait")
+    def uninstall(self, *, releasing: bool = False) -> str:
+        """Remove the release; returns what helm says.
+
+        Args:
+            releasing: whether the Job runs that releases pods first. KWOK only pretends to run it.
+        """
+        hooks = [] if releasing else ["--no-hooks"]
+        return self.helm.run("uninstall", self.name, f"--namespace={self.namespace}", "--wait", *hooks)
 
     def manifest(self) -> str:
         """What helm applied, as it keeps it."""
@@ -212,10 +217,10 @@ class Installation:
         address = {"url": f"https://127.0.0.1:{self._port}"}
         return {"image": {"repository": NOWHERE}} | self._values | {"webhook": address | given | webhook}
 
-    def uninstall(self) -> None:
-        """Remove the release; the processes go on, as those of a cluster do until they are ended."""
+    def uninstall(self, *, releasing: bool = False) -> None:
+        """Remove the release, as there; the processes go on, as those of a cluster do until they are ended."""
         self._uninstalling.pop_all()
-        self.release.uninstall()
+        self.release.uninstall(releasing=releasing)
 
     def is_called(self) -> bool:
         """Whether a pod that is not really created passes the webhook: the API server takes a moment to know it."""
