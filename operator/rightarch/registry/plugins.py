@@ -249,8 +249,9 @@ async def _run(program: Path, provider: Provider, reference: Reference) -> bytes
 
 async def _talk(transport: asyncio.SubprocessTransport, conversation: _Conversation, request: bytes) -> bytes:
     stdin = cast("asyncio.WriteTransport", transport.get_pipe_transport(0))
-    stdin.write(request)
-    stdin.close()
+    with suppress(RuntimeError):  # uvloop's, of a pipe that is closed already: a program may end without reading
+        stdin.write(request)
+        stdin.close()
     await conversation.ended
     if status := transport.get_returncode():
         raise PluginError(f"it ended with status {status}")
