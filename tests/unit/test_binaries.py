@@ -31,6 +31,7 @@ esac
 echo "$GOFLAGS" >> "$CALLS"
 mkdir -p "$GOMODCACHE/module" "$GOCACHE" && echo x > "$GOMODCACHE/module/file" && chmod -R a-w "$GOMODCACHE"
 sleep "${SECONDS_TO_BUILD:-0}"
+while [ -e "$CALLS.wait" ]; do sleep 0.05; done
 [ -z "$FAILURE" ] || { echo "$FAILURE" >&2; exit 1; }
 while [ "$1" != -o ]; do shift; done
 printf '#!/bin/sh\\necho v0.22.1\\n' > "$2" && chmod +x "$2"
@@ -238,11 +239,10 @@ def test_the_command_fails_with_a_clear_message(
     assert lines[-1] == "dial tcp: no route to host"
 
 
-def test_two_runs_at_once_build_once_and_the_second_says_that_it_waits(
-    go_calls: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_two_runs_at_once_build_once_and_the_second_says_that_it_waits(go_calls: Path) -> None:
     """Two processes ask for the same program; both get it."""
-    monkeypatch.setenv("SECONDS_TO_BUILD", "1")
+    building = Path(f"{go_calls}.wait")
+    building.touch()
     code = "from tests.controlplane import binary; print(binary('crane'))"
     command = [sys.executable, "-c", code]
 
@@ -252,10 +252,12 @@ def test_two_runs_at_once_build_once_and_the_second_says_that_it_waits(
     with start() as first:
         wait_for(go_calls.exists)
         with start() as second:
+            assert second.stderr is not None
+            assert "Waiting for another run that is building crane" in second.stderr.readline()
+            building.unlink()
             outputs = [first.communicate(), second.communicate()]
     assert [output[0].strip() for output in outputs] == [str(cached(CRANE))] * 2
     assert len(go_calls.read_text().splitlines()) == 1
-    assert "Waiting for another run that is building crane" in outputs[1][1]
 
 
 def test_a_killed_build_leaves_nothing(go_calls: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
