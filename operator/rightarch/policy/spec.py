@@ -37,16 +37,24 @@ Architecture = Annotated[str, StringConstraints(max_length=63, pattern=r"^[a-z0-
 """The value of the label kubernetes.io/arch, such as arm64."""
 OperatingSystem = Architecture
 """The value of the label kubernetes.io/os, such as linux."""
-LabelKey = Annotated[
-    str,
-    StringConstraints(
-        max_length=317,
-        pattern=r"^([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$",
-    ),
-]
+_LABEL_KEY: Final = r"^([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$"
+_MAX_LABEL_KEY: Final = 317
+LabelKey = Annotated[str, StringConstraints(max_length=_MAX_LABEL_KEY, pattern=_LABEL_KEY)]
 LabelValue = Annotated[
     str, StringConstraints(max_length=63, pattern=r"^([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?$")
 ]
+
+
+class LabelKeys:
+    """Says of a map what its keys look like: a structural schema has words for the values alone."""
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Say it."""
+        rule = f"self.all(key, size(key) <= {_MAX_LABEL_KEY} && key.matches('{_LABEL_KEY}'))"
+        return {**handler(schema), **rules((rule, "a label's key has an optional prefix, a DNS name, and a name"))}
+
+
+Labels = Annotated[dict[LabelKey, LabelValue], Field(max_length=64), LabelKeys()]
 
 
 ObjectName = Annotated[str, StringConstraints(max_length=253, pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")]
@@ -155,9 +163,7 @@ class Selector(Model):
 
     STRUCTURE: ClassVar = {"x-kubernetes-map-type": "atomic"}
 
-    match_labels: dict[LabelKey, LabelValue] = Field(
-        default_factory=dict, max_length=64, description="Labels and the values that they must have."
-    )
+    match_labels: Labels = Field(default_factory=dict, description="Labels and the values that they must have.")
     match_expressions: tuple[SelectorRequirement, ...] = Field(
         default=(), max_length=64, description="Further conditions."
     )
@@ -444,8 +450,8 @@ class Emulation(Model):
     """Nodes that run programs of an architecture that is not theirs, by QEMU and binfmt_misc."""
 
     architecture: Architecture = Field(description="The architecture that they emulate.")
-    node_selector: dict[LabelKey, LabelValue] = Field(
-        min_length=1, max_length=16, description="The labels of the nodes that do."
+    node_selector: Annotated[dict[LabelKey, LabelValue], Field(min_length=1, max_length=16), LabelKeys()] = Field(
+        description="The labels of the nodes that do."
     )
 
 
