@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from rightarch.cli import completion, explain, image, release
+from rightarch.cli import report as reports
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -51,3 +52,4 @@ def rightarch(
 app.add_typer(image.app, name="image")
 app.command(epilog=release.EPILOG)(release.release)
 app.command(epilog=explain.EPILOG)(explain.explain)
+app.command(epilog=reports.EPILOG)(reports.report)

@@ -158,6 +158,19 @@ class Registry:
         """
         return await self._served(reference, keys, lambda credential: self._client.blob(reference, digest, credential))
 
+    async def tags(self, reference: Reference, keys: Keys, *, pages: int = 10) -> tuple[str, ...]:
+        """The tags of a reference's repository, in the registry's order; nothing is remembered.
+
+        Args:
+            reference: any image of the repository.
+            keys: in whose name.
+            pages: how many pages are read at most: there are repositories with hundreds of thousands of tags.
+
+        Raises:
+            ImageError: why they can't be had.
+        """
+        return await self._served(reference, keys, lambda credential: self._client.tags(reference, credential, pages))
+
     async def aclose(self) -> None:
         """End the look-ups that are running, and close all connections."""
         running = list(self._flights.values())
