@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from rightarch.capacity import NodePool
 from rightarch.placement import Failure
 from rightarch.platforms import ImagePlatforms, Platform
 from rightarch.reasons import Reason
@@ -34,7 +35,14 @@ def known(image: str | list[str]) -> ImagePlatforms | Failure:
 def node(name: str, said: Mapping[str, Any]) -> Node:
     """A node of a case."""
     labels = {"kubernetes.io/arch": said["arch"], "kubernetes.io/os": said.get("os", "linux")} | said.get("labels", {})
-    return Node.of({"metadata": {"name": name, "labels": labels}, "spec": {"taints": said.get("taints", [])}})
+    spec = {"taints": said.get("taints", []), "unschedulable": said.get("cordoned", False)}
+    return Node.of({"metadata": {"name": name, "labels": labels}, "spec": spec})
+
+
+def pool(name: str, said: Mapping[str, Any]) -> NodePool:
+    """A NodePool of a case, ready."""
+    status = {"conditions": [{"type": "Ready", "status": "True"}]}
+    return NodePool.of({"metadata": {"name": name}, "spec": {"template": {"spec": said}}, "status": status})
 
 
 def workloads(case: Case) -> list[Workload]:
@@ -50,7 +58,10 @@ def question(case: Case) -> Question:
     return Question(
         case.get("architecture", "arm64"),
         {name: known(image) for name, image in case["images"].items()},
-        Nodes(node(name, said) for name, said in case.get("nodes", NODES).items()),
+        Nodes(
+            (node(name, said) for name, said in case.get("nodes", NODES).items()),
+            (pool(name, said) for name, said in case.get("pools", {}).items()),
+        ),
         case.get("guarded", False),
         case.get("updates", {}),
     )

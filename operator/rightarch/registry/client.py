@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any, Final, Protocol
 
 import httpx
+import orjson
 
 from rightarch import manifest
 from rightarch.errors import ImageError, UnreadableImage
@@ -28,6 +29,8 @@ from rightarch.registry.transport import LIMIT, TOO_LARGE
 MAX_REDIRECTS: Final = 5
 MIRROR_SECONDS: Final = 3.0
 """How long a host is waited for when there is another to ask."""
+TAGS: Final = 1000
+"""Tags that are asked for at a time; registries may give fewer."""
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _NO_HEAD: Final = frozenset({405, 501})
 _AGENT: Final = "rightarch (+https://rightarch.dev)"
@@ -117,6 +120,23 @@ class Client:
         """
         return self._content(f"blobs/{digest}", digest, reference, credential)
 
+    def tags(self, reference: Reference, credential: Credential | None, pages: int) -> Flow[tuple[str, ...]]:
+        """The tags of the reference's repository, of so many pages at most.
+
+        Where a page says that there is another one, only what it says of *which* is believed, not of where.
+
+        Raises:
+            ImageError: why they can't be had.
+        """
+        rest, found = f"tags/list?n={TAGS}", []
+        for _ in range(pages):
+            response = yield from self._ask("GET", rest, reference, credential)
+            found += _tags(response)
+            if not (query := _next_page(response)):
+                break
+            rest = f"tags/list?{query}"
+        return tuple(dict.fromkeys(found))
+
     def _part(self, wanted: Descriptor, reference: Reference, credential: Credential | None) -> Flow[bytes]:
         kind = "blobs" if wanted.is_config else "manifests"
         return self._content(f"{kind}/{wanted.digest}", wanted.digest, reference, credential)
@@ -148,8 +168,8 @@ class Client:
         raise next((problem for problem in problems if problem.transient), problems[-1])
 
     def _endpoints(self, rest: str, reference: Reference) -> Sequence[Endpoint]:
-        """Those that may be asked; for what a tag stands for, those alone that may tell."""
-        by_tag = reference.digest is None and rest == f"manifests/{reference.identifier}"
+        """Those that may be asked; for which tags there are and what they stand for, those alone that may tell."""
+        by_tag = (reference.digest is None and rest == f"manifests/{reference.identifier}") or rest.startswith("tags/")
         found = [each for each in self._hosts.of(reference) if each.pull and (each.resolve or not by_tag)]
         if not found:
             text = f"no host that is configured for {reference.domain} may be asked for {reference}"
@@ -197,6 +217,25 @@ def _redirected(request: httpx.Request, location: str) -> httpx.Request:
     kept = {**request.extensions, WAY: request.extensions[WAY] if same else None}
     headers = {name: value for name, value in request.headers.items() if name != "authorization"} if same else _HEADERS
     return httpx.Request(request.method, url, headers=headers, extensions=kept)
+
+
+def _tags(response: httpx.Response) -> list[str]:
+    """The tags of a page; Artifactory and others say null for none."""
+    try:
+        tags = orjson.loads(response.content)["tags"] or []
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        tags = None
+    if not isinstance(tags, list):
+        raise failures.failed(response.request.url, "answers with what is no list of tags")
+    return [tag for tag in tags if isinstance(tag, str)]
+
+
+def _next_page(response: httpx.Response) -> str:
+    """The query by which an answer's next page is asked for; empty where there is none."""
+    try:
+        return httpx.URL(response.links.get("next", {}).get("url", "")).query.decode()
+    except (httpx.InvalidURL, UnicodeDecodeError):
+        return ""
 
 
 def _same(url: httpx.URL, other: httpx.URL) -> bool:

@@ -2,7 +2,7 @@
 
 One noun a module. Pure, from values to values::
 
-    quantities · taints       amounts and taints, as Kubernetes has them
+    resources                 amounts of CPU and memory
     requests                  what the scheduler reserves for a pod
     nodes                     the machines
     workload · inventory      pods, grouped by who answers for them

@@ -17,7 +17,7 @@ from rightarch.affinity import Writing
 from rightarch.placement import KEY
 from rightarch.pod import MIRROR, Pod
 from rightarch.report import requests
-from rightarch.report.quantities import Resources
+from rightarch.report.resources import Resources
 from rightarch.report.workload import DAEMON_SET, Owner, Placed, Puller, Shape, Workload
 
 Object = Mapping[str, Any]
@@ -130,13 +130,17 @@ class Inventory:
         refs = [group.ref for group in self._groups.values()] + [ref for ref in self._parents.values() if ref]
         return frozenset((r.version, r.kind) for r in refs if r.version and r.uid not in self._parents)
 
-    def workloads(self) -> list[Workload]:
-        """All workloads, in order of their owners."""
+    def workloads(self, chosen: frozenset[str] | None = None) -> list[Workload]:
+        """All workloads, in order of their owners.
+
+        Args:
+            chosen: the identities of those controllers that count where they have no pods; None for all.
+        """
         groups: dict[Owner, list[_Group]] = {}
         for group in self._groups.values():
             groups.setdefault(self._top(group.ref).owner, []).append(group)
         found = [self._merged(owner, members) for owner, members in groups.items()]
-        found += [each for each in self._bare() if each.owner not in groups]
+        found += [each for each in self._bare(chosen) if each.owner not in groups]
         return sorted(found, key=lambda each: each.owner)
 
     def _top(self, ref: Ref) -> Ref:
@@ -147,10 +151,10 @@ class Inventory:
             ref = parent
         return ref
 
-    def _bare(self) -> Iterator[Workload]:
-        """Workloads that have a template and no pods. What another template's owner owns is not one by itself."""
+    def _bare(self, chosen: frozenset[str] | None) -> Iterator[Workload]:
+        """Workloads that have a template and no pods. What another object owns is none by itself."""
         for uid, template in self._templates.items():
-            if self._parents.get(uid) is not None:
+            if self._parents.get(uid) is not None or (chosen is not None and uid not in chosen):
                 continue
             count = template.replicas if self._planned else 0
             placed = (Placed(0, "", count, template.requests),) if count else ()

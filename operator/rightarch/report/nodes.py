@@ -5,9 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from rightarch.affinity import ARCH_KEYS, OS_KEYS
-from rightarch.capacity import Capacity
-from rightarch.report.quantities import Resources
-from rightarch.report.taints import Taint, lasting
+from rightarch.capacity import Capacity, NodeKind, NodePool, Platform
+from rightarch.report.resources import Resources
 
 INSTANCE_TYPES: Final = ("node.kubernetes.io/instance-type", "beta.kubernetes.io/instance-type")
 HARDWARE: Final = frozenset(
@@ -36,6 +35,7 @@ class Node:
     """A machine.
 
     Attributes:
+        kind: what it is to the scheduler.
         resources: what pods may ask of it.
         whole: what it has in all.
         hardware: its labels that name machines.
@@ -45,7 +45,7 @@ class Node:
     name: str
     os: str
     architecture: str
-    taints: tuple[Taint, ...] = ()
+    kind: NodeKind
     resources: Resources = field(default_factory=Resources)
     whole: Resources = field(default_factory=Resources)
     instance_type: str = ""
@@ -63,7 +63,7 @@ class Node:
             raw["metadata"]["name"],
             _first(labels, OS_KEYS),
             _first(labels, ARCH_KEYS),
-            lasting((raw.get("spec") or {}).get("taints") or ()),
+            NodeKind.of(raw),
             Resources.of(status.get("allocatable")),
             Resources.of(status.get("capacity")),
             _first(labels, INSTANCE_TYPES),
@@ -75,14 +75,26 @@ class Node:
 
 
 class Nodes:
-    """All Nodes, by name; empty where they can't be read."""
+    """All Nodes, by name; empty where they can't be read.
 
-    def __init__(self, nodes: Iterable[Node] = ()) -> None:
+    Args:
+        nodes: in any order.
+        pools: Karpenter's NodePools.
+        sightings: which platform of which NodePool its NodeClaims have shown.
+
+    Attributes:
+        capacity: what they and the NodePools can offer.
+    """
+
+    def __init__(
+        self,
+        nodes: Iterable[Node] = (),
+        pools: Iterable[NodePool] = (),
+        sightings: Iterable[tuple[str, Platform]] = (),
+    ) -> None:
         self._nodes = {node.name: node for node in nodes}
-        kinds = {(n.os, n.architecture, n.taints) for n in self._nodes.values() if n.os and n.architecture}
-        self.kinds: tuple[tuple[str, str, tuple[Taint, ...]], ...] = tuple(sorted(kinds))
-        """What differs among them for the scheduler, as far as it matters here: each once."""
-        self.capacity = Capacity(frozenset((os, architecture) for os, architecture, _ in self.kinds))
+        kinds = dict.fromkeys(node.kind for node in self._nodes.values())
+        self.capacity = Capacity.of_kinds(kinds, pools, sightings)
         self._seen = self._architectures()
 
     def __len__(self) -> int:

@@ -8,7 +8,7 @@ KEP-753 (sidecars), KEP-2837 (resources of a pod).
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rightarch.report.quantities import Resources
+from rightarch.report.resources import Resources
 
 Spec = Mapping[str, Any]
 

@@ -4,20 +4,21 @@ All of it is asked of the engine that decides for pods (``placement.decide``): o
 and once as if each of them ran on the wanted architecture alone, which tells what the pod's own constraints say.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final
 
 from rightarch import pod as pods
 from rightarch.affinity import ARCH_KEYS, OS_KEYS, Constraints, Expression, Requirement, Term
+from rightarch.capacity import Demand, Offer
 from rightarch.placement import KEY, Decision, Failure, Input, decide, read_record
 from rightarch.platforms import ImagePlatforms, Platform, common_architectures
 from rightarch.pod import MIRROR, Pod
 from rightarch.reasons import Reason
 from rightarch.report.nodes import HARDWARE, Nodes
-from rightarch.report.taints import Taint, untolerated
 from rightarch.report.workload import DAEMON_SET, Shape, Workload
+from rightarch.taints import CORDON
 
 Image = ImagePlatforms | Failure
 
@@ -159,16 +160,29 @@ def _pinned(shape: Shape, decision: Decision, asked: Question) -> Judgement | No
     if told.reason is Reason.CONFLICTING_CONSTRAINT:
         fields = _fields(shape, decision.os, asked)
         return Judgement(Verdict.PINNED, f"its own constraints name other machines: {', '.join(fields)}", fields=fields)
-    if lacked := _untolerated(shape.pod, decision.os, asked):
-        return _tainted(lacked, decision.os, asked)
-    return None
+    return _kept_out(shape, decision.os, asked)
 
 
-def _tainted(lacked: Sequence[Taint], os: str, asked: Question) -> Judgement:
-    named = ", ".join(map(str, lacked))
-    cause = f"all {os}/{asked.architecture} nodes have a taint that its tolerations don't match: {named}"
-    tolerations = tuple(taint.toleration() for taint in lacked)
-    return Judgement(Verdict.PINNED, cause, fields=("spec.tolerations",), tolerations=tolerations)
+def _kept_out(shape: Shape, os: str, asked: Question) -> Judgement | None:
+    """What keeps it from all nodes of the architecture that could be had, where that is but taints."""
+    demand = _demand(shape, asked.architecture, os)
+    found = asked.nodes.capacity.answer(demand).verdicts[asked.architecture]
+    if found.offer is not Offer.NO or not found.missing or CORDON in found.missing:
+        return None
+    tolerations = tuple(taint.toleration() for taint in found.missing)
+    return Judgement(Verdict.PINNED, str(found), fields=("spec.tolerations",), tolerations=tolerations)
+
+
+def _demand(shape: Shape, architecture: str, os: str) -> Demand:
+    """What a pod asks of a node of one architecture, apart from what Rightarch asks for it."""
+    tolerations = shape.pod["spec"].get("tolerations") or ()
+    return Demand(_own(shape), frozenset({architecture}), os, tolerations)
+
+
+def _own(shape: Shape) -> Constraints:
+    """The workload's own constraints, without what Rightarch wrote."""
+    written = shape.written or read_record(pods.annotations(shape.pod).get(KEY))[1]
+    return pods.constraints(shape.pod).without(written)
 
 
 def _risk(workload: Workload, asked: Question) -> Risk | None:
@@ -181,20 +195,16 @@ def _risk(workload: Workload, asked: Question) -> Risk | None:
 
 
 def _is_exposed(shape: Shape, asked: Question) -> bool:
-    """Whether a kind of node that the cluster has admits the pods, as they are now, and one of the images does not."""
+    """Whether the cluster has, or may get, a node that admits the pods as they are now, and an image does not."""
     known = _known(shape, asked)
     if not known or (not shape.stored and asked.guarded) or _stays(shape.pod):
         return False
     os = decide(Input(_movable(shape.pod), {}, asked.nodes.capacity, shape.written)).os
-    common = common_architectures(known, os)
+    capacity, common = asked.nodes.capacity, common_architectures(known, os)
     constraints, tolerations = pods.constraints(shape.pod), shape.pod["spec"].get("tolerations") or ()
-    return any(
-        kind_os == os
-        and architecture not in common
-        and constraints.admitted(frozenset({architecture}), os)
-        and not untolerated(taints, tolerations)
-        for kind_os, architecture, taints in asked.nodes.kinds
-    )
+    wrong = constraints.admitted(capacity.architectures(os) - common, os)
+    answer = capacity.answer(Demand(constraints, wrong, os, tolerations))
+    return any(offer is not Offer.NO for offer in answer.offers.values())
 
 
 def _known(shape: Shape, asked: Question) -> list[ImagePlatforms]:
@@ -272,8 +282,7 @@ _TERMS: Final = f"spec.affinity.nodeAffinity.{pods.REQUIRED}.nodeSelectorTerms"
 
 def _fields(shape: Shape, os: str, asked: Question) -> tuple[str, ...]:
     """The fields that exclude the architecture, each by itself; those that do so only together, all of them."""
-    written = shape.written or read_record(pods.annotations(shape.pod).get(KEY))[1]
-    own = pods.constraints(shape.pod).without(written)
+    own = _own(shape)
     entries = {f'spec.nodeSelector["{key}"]={value}': _selecting(key, value) for key, value in own.selector.items()}
     for index, term in enumerate(own.terms or ()):
         for expression in term.get("matchExpressions") or ():
@@ -292,14 +301,6 @@ def _admits(expression: Expression, wanted: frozenset[str], os: str, nodes: Node
 
 def _selecting(key: str, value: str) -> Expression:
     return {"key": key, "operator": "In", "values": [value]}
-
-
-def _untolerated(pod: Pod, os: str, asked: Question) -> tuple[Taint, ...]:
-    """What keeps a pod from every node of the architecture; nothing where one is open to it, or none is there."""
-    offers = [taints for kind_os, arch, taints in asked.nodes.kinds if (kind_os, arch) == (os, asked.architecture)]
-    tolerations = pod["spec"].get("tolerations") or ()
-    lacked = [untolerated(taints, tolerations) for taints in offers]
-    return min(lacked, key=len) if lacked and all(lacked) else ()
 
 
 def _platforms(image: Image) -> str:

@@ -7,8 +7,8 @@ from typing import Any
 
 from rightarch.affinity import Writing
 from rightarch.pod import Pod
-from rightarch.report.quantities import Resources
 from rightarch.report.requests import is_sidecar
+from rightarch.report.resources import Resources
 
 DAEMON_SET = "DaemonSet"
 

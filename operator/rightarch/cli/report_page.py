@@ -1,0 +1,287 @@
+"""The report as a page: one file that needs nothing else, and asks nobody for anything.
+
+All names come from the cluster, where others chose them. The template escapes each, and the page allows itself no
+script and no style but its own, by their hashes.
+"""
+
+import hashlib
+from base64 import b64encode
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.resources import files
+from typing import Any, Final
+from urllib.parse import quote
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from rightarch.cli import printing, report_text
+from rightarch.report.report import Blocker, Report, Row, Total
+from rightarch.report.verdict import Risk, Verdict
+from rightarch.report.workload import Owner
+
+_SPACES: Final = 12
+_BARS: Final = 12
+_FINDINGS: Final = 6
+_OWNERS: Final = 6
+_ROW_HEIGHT: Final = 34
+"""Of the chart's rows, in CSS pixels; the style sheet has it too."""
+
+View = dict[str, Any]
+
+
+def page(report: Report) -> str:
+    """The report as HTML."""
+    environment = Environment(
+        autoescape=True,
+        loader=PackageLoader("rightarch.cli", "page"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    parts = _headed(report) | _charts(report) | _table(report)
+    return f"{environment.get_template('report.html.j2').render(parts).strip()}\n"
+
+
+def _headed(report: Report) -> View:
+    """What stands above the charts, and the file's own parts."""
+    css, js = _own("report.css"), _own("report.js")
+    title = f"{report.architecture} readiness of {report.origin.name}"
+    told = "of the requested vCPU" if report.by_cpu else "of the workloads"
+    return {
+        "title": printing.plain(title),
+        "architecture": report.architecture,
+        "source": printing.plain(report.origin.name),
+        "time": report.origin.time,
+        "time_shown": report.origin.time.replace("T", " ").removesuffix("Z") + " UTC",
+        "headline": report_text.headline(report),
+        "share": report_text.percent(report.ready).removesuffix(" %").replace("over ", ">").replace("under ", "<"),
+        "share_of": f"{told} can run on {report.architecture} as it is",
+        "facts": list(_facts(report)),
+        "notes": [printing.plain(line) for line in report_text.footer(report)],
+        "css": Markup(css),  # noqa: S704 - files of our own
+        "js": Markup(js),  # noqa: S704 - likewise
+        "css_hash": _hash(css),
+        "js_hash": _hash(js),
+    }
+
+
+def _charts(report: Report) -> View:
+    spaces = [_space(name, totals, report) for name, totals in report.namespaces.items()]
+    findings = [_finding(each, number, report) for number, each in enumerate(report.blockers)]
+    return {
+        "whole": _segments(report.verdicts, report),
+        "legend": [_legend(verdict, total, report) for verdict, total in report.verdicts.items() if total.workloads],
+        "measure": "Requested vCPU" if report.by_cpu else "Workloads",
+        "spaces": spaces[:_SPACES],
+        "more_spaces": spaces[_SPACES:],
+        "weighed": {"cost": "cost", "cpu": "requested vCPU", "count": "workloads"}[_weighed(report)],
+        "weighed_short": {"cost": "per hour", "cpu": "vCPU", "count": "workloads"}[_weighed(report)],
+        "pareto": _pareto(report),
+        "findings": findings[:_FINDINGS],
+        "more_findings": findings[_FINDINGS:],
+    }
+
+
+def _table(report: Report) -> View:
+    numbers = ["Pods", "vCPU", "Memory"]
+    numbers += ["vCPU used", "Memory used"] if _has_usage(report) else []
+    numbers += ["Cost/h", "Saves/h"] if report.prices is not None else []
+    columns: list[View] = [
+        {"name": name, "number": False} for name in ("Verdict", "At risk", "Namespace", "Kind", "Name")
+    ]
+    columns += [{"name": name, "number": True} for name in numbers] + [{"name": "Why", "number": False}]
+    images = {each.image: number for number, each in enumerate(report.blockers)}
+    return {"columns": columns, "rows": [_row(row, order, report, images) for order, row in enumerate(report.rows)]}
+
+
+def _facts(report: Report) -> Iterable[View]:
+    total, risks = report.total, report.risks
+    held = report.verdicts[Verdict.BLOCKED].requests + report.verdicts[Verdict.READY_WITH_UPDATE].requests
+    yield _fact(
+        "Workloads",
+        f"{total.workloads:,}",
+        f"{_counted(total.pods, 'pod')}, {_counted(len(report.namespaces), 'namespace')}",
+    )
+    yield _fact("Requested", f"{report_text.vcpu(total.requests)} vCPU", report_text.memory(total.requests))
+    yield _fact(
+        f"Held back by images without {report.architecture}", f"{report_text.vcpu(held)} vCPU", report_text.memory(held)
+    )
+    if report.prices is not None:
+        ready = report.verdicts[Verdict.READY].cost.saved
+        yield _fact(
+            "Saved by moving what is ready",
+            f"{report_text.per_hour(ready)} /h",
+            f"of {report_text.per_hour(total.cost.now)} /h",
+        )
+    at_risk = risks[Risk.MISPLACED] + risks[Risk.EXPOSED]
+    yield _fact(
+        "At risk today", f"{at_risk:,}", f"{risks[Risk.MISPLACED]:,} misplaced, {risks[Risk.EXPOSED]:,} exposed"
+    )
+
+
+def _fact(name: str, value: str, more: str) -> View:
+    return {"name": name, "value": value, "more": more}
+
+
+def _legend(verdict: Verdict, total: Total, report: Report) -> View:
+    told = [
+        _counted(total.workloads, "workload"),
+        *([f"{report_text.vcpu(total.requests)} vCPU"] if report.by_cpu else []),
+    ]
+    return {"verdict": str(verdict), "meaning": verdict.meaning, "told": told}
+
+
+def _space(name: str, totals: Mapping[Verdict, Total], report: Report) -> View:
+    every = Total()
+    for each in totals.values():
+        every = Total(every.workloads + each.workloads, every.pods, every.requests + each.requests)
+    size = f"{report_text.vcpu(every.requests)} vCPU" if report.by_cpu else f"{every.workloads:,}"
+    told = ", ".join(f"{verdict} {_size(total, report)}" for verdict, total in totals.items())
+    return {"name": printing.plain(name), "segments": _segments(totals, report), "told": told, "size": size}
+
+
+def _segments(totals: Mapping[Verdict, Total], report: Report) -> list[View]:
+    """The parts of a bar; in a namespace that asks for nothing, workloads are counted."""
+    weights = {verdict: float(total.requests.cpu) for verdict, total in totals.items()}
+    if not report.by_cpu or not sum(weights.values()):
+        weights = {verdict: float(total.workloads) for verdict, total in totals.items()}
+    everything, start, found = sum(weights.values()), 0.0, []
+    for verdict, weight in weights.items():
+        width = 100 * weight / everything if everything else 0.0
+        told = _size(totals[verdict], report)
+        found.append({"verdict": str(verdict), "start": round(start, 3), "width": round(width, 3), "told": told})
+        start += width
+    return [each for each in found if each["width"]]
+
+
+def _size(total: Total, report: Report) -> str:
+    cpu = f", {report_text.vcpu(total.requests)} vCPU" if report.by_cpu else ""
+    return f"{_counted(total.workloads, 'workload')}{cpu}"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def _weighed(report: Report) -> str:
+    """By what images are ranked."""
+    if any(each.held.cost.now for each in report.blockers):
+        return "cost"
+    return "cpu" if any(each.held.requests.cpu for each in report.blockers) else "count"
+
+
+def _weight(total: Total, by: str) -> float:
+    return {"cost": total.cost.now, "cpu": total.requests.cores, "count": float(total.workloads)}[by]
+
+
+def _pareto(report: Report) -> list[View]:
+    """The bars, and the line that adds them up: the share of what all of them hold back, each workload once."""
+    by, rows = _weighed(report), {row.workload.owner: row for row in report.rows}
+    everything = _weight(Total.of(rows[owner] for owner in _held(report.blockers)), by)
+    found, seen = [], dict[Owner, None]()
+    for number, blocker in enumerate(report.blockers[:_BARS]):
+        seen |= dict.fromkeys(blocker.owners)
+        weight, together = _weight(blocker.held, by), _weight(Total.of(rows[owner] for owner in seen), by)
+        share = together / everything if everything else 0.0
+        found.append(
+            {
+                "image": printing.plain(blocker.image),
+                "href": f"image-{number}",
+                "width": round(100 * weight / everything, 3) if everything else 0,
+                "value": _weight_told(weight, by),
+                "sum": round(100 * share, 3),
+                "sum_told": report_text.percent(share),
+                "y": number * _ROW_HEIGHT + _ROW_HEIGHT // 2,
+            }
+        )
+    return found
+
+
+def _held(blockers: Sequence[Blocker]) -> Iterable[Owner]:
+    return dict.fromkeys(owner for each in blockers for owner in each.owners)
+
+
+def _weight_told(weight: float, by: str) -> str:
+    if by == "cost":
+        return report_text.per_hour(weight)
+    return f"{weight:,.1f}" if by == "cpu" else f"{weight:,.0f}"
+
+
+def _finding(blocker: Blocker, number: int, report: Report) -> View:
+    held = blocker.held
+    size = f"{report_text.vcpu(held.requests)} vCPU, {report_text.memory(held.requests)}"
+    told = f"{_counted(held.workloads, 'workload')}, {size}"
+    told += f", {report_text.per_hour(held.cost.now)} an hour" if report.prices is not None else ""
+    alone = [each for each in blocker.one_away if each not in blocker.sidecar_away]
+    others = [each for each in blocker.owners if each not in blocker.one_away]
+    lists = (
+        ("One sidecar away", blocker.sidecar_away),
+        ("One image away", alone),
+        ("Held back by others too", others),
+    )
+    return {
+        "id": f"image-{number}",
+        "href": f"image-{number}",
+        "image": printing.plain(blocker.image),
+        "held": told,
+        "newer": printing.plain(blocker.update) if blocker.update else "",
+        "lists": [(title, *_some(owners)) for title, owners in lists if owners],
+    }
+
+
+def _some(owners: Sequence[Owner]) -> tuple[list[View], int]:
+    shown = [{"href": quote(_id(each)), "name": printing.plain(str(each))} for each in owners[:_OWNERS]]
+    return shown, len(owners) - len(shown)
+
+
+def _row(row: Row, order: int, report: Report, images: Mapping[str, int]) -> View:
+    owner, judgement = row.workload.owner, row.judgement
+    linked = [name for name in judgement.blocking if name in images]
+    return {
+        "id": _id(owner),
+        "href": quote(_id(owner)),
+        "order": order,
+        "verdict": str(row.verdict),
+        "risk": str(judgement.risk) if judgement.risk else "",
+        "namespace": printing.plain(owner.namespace),
+        "kind": printing.plain(owner.kind),
+        "name": printing.plain(owner.name),
+        "numbers": list(_numbers(row, report)),
+        "held": row.nodes_held,
+        "cause": "" if linked and row.verdict is Verdict.BLOCKED else printing.plain(judgement.cause),
+        "images": [{"href": f"image-{images[name]}", "name": printing.plain(name)} for name in linked],
+        "fields": [printing.plain(each) for each in judgement.fields if each not in judgement.cause],
+    }
+
+
+def _numbers(row: Row, report: Report) -> Iterable[View]:
+    workload, usage, cost = row.workload, row.workload.usage, row.cost
+    yield {"value": workload.pods, "told": f"{workload.pods:,}"}
+    yield {"value": workload.requests.cpu, "told": report_text.vcpu(workload.requests)}
+    yield {"value": workload.requests.memory, "told": report_text.memory(workload.requests)}
+    if _has_usage(report):
+        yield {"value": usage.cpu if usage else -1, "told": report_text.vcpu(usage) if usage else "-"}
+        yield {"value": usage.memory if usage else -1, "told": report_text.memory(usage) if usage else "-"}
+    if cost is not None:
+        yield {"value": cost.now, "told": report_text.per_hour(cost.now)}
+        yield {"value": cost.saved, "told": report_text.per_hour(cost.saved)}
+
+
+def _has_usage(report: Report) -> bool:
+    return any(row.workload.usage for row in report.rows)
+
+
+def _id(owner: Owner) -> str:
+    """An anchor that stays: the same workload has it in each report."""
+    return "".join(
+        "-" if character.isspace() else character for character in f"{owner.namespace}/{owner.kind}/{owner.name}"
+    )
+
+
+def _own(name: str) -> str:
+    return files("rightarch.cli").joinpath("page", name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    """A part of the page, as a content security policy names it."""
+    return f"sha256-{b64encode(hashlib.sha256(text.encode()).digest()).decode()}"

@@ -1,0 +1,280 @@
+"""Runs ``rightarch report``: gathers a cluster or files, looks images up, and writes the report."""
+
+import asyncio
+import os
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import typer
+
+from rightarch.cli import clusters, registries, report_page, report_text
+from rightarch.cli.clusters import Place
+from rightarch.cli.exits import FINDINGS
+from rightarch.cli.progress import Progress
+from rightarch.cli.registries import Asking
+from rightarch.cluster import Cluster, ClusterError
+from rightarch.errors import RightarchError, SettingsError
+from rightarch.platforms import ImagePlatforms
+from rightarch.reference import Reference
+from rightarch.registry import Registry
+from rightarch.report import collecting, looking, manifests, prices, prometheus, updates
+from rightarch.report.collecting import Collected, Selection
+from rightarch.report.inventory import Inventory
+from rightarch.report.looking import Image, Looking
+from rightarch.report.nodes import Nodes
+from rightarch.report.prices import PriceList
+from rightarch.report.pulling import Pulling
+from rightarch.report.report import Origin, Report, make
+from rightarch.report.storage import Shelf, Storage
+from rightarch.report.verdict import Question, Verdict
+from rightarch.report.workload import Puller, Workload
+
+_MODE: Final = 0o666
+"""Of a file that is written, before the user's own mask."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What the command line asks for.
+
+    Attributes:
+        files: manifests; empty for a cluster.
+        fail_on: findings that end in status 3.
+        sizes: ``auto``, ``all`` or ``none``.
+        token_realms: for a registry's host, hosts of token services that may see the user's credentials.
+        timeout: seconds to wait for one document.
+    """
+
+    files: tuple[str, ...]
+    namespaces: tuple[str, ...]
+    labels: str
+    architecture: str
+    output: str
+    output_file: Path | None
+    fail_on: frozenset[str]
+    suggest_updates: bool
+    sizes: str
+    prices: Path | None
+    price_label: str | None
+    prometheus: str | None
+    kubeconfig: Path | None
+    context: str | None
+    ca_file: Path | None
+    token_realms: Mapping[str, frozenset[str]]
+    timeout: float
+
+
+def run(wanted: Wanted) -> int:
+    """Report, and return the exit status.
+
+    Raises:
+        RightarchError: nothing can be told.
+    """
+    listed = _listed(wanted)
+    found = asyncio.run(_reported(wanted, listed))
+    _write(_text(found, wanted), wanted.output_file)
+    for note in found.origin.notes:
+        registries.tell(note)
+    return FINDINGS if _findings(found) & wanted.fail_on else 0
+
+
+def _listed(wanted: Wanted) -> PriceList | None:
+    """The prices of a file: what is wrong with it is told before anything is asked."""
+    if wanted.prices is None:
+        return None
+    try:
+        return prices.of_csv(wanted.prices.read_text(), str(wanted.prices))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"--prices {wanted.prices} can't be read: {error}") from None
+
+
+async def _reported(wanted: Wanted, listed: PriceList | None) -> Report:
+    asking = Asking(ca_file=wanted.ca_file, token_realms=wanted.token_realms, timeout=wanted.timeout)
+    async with _source(wanted) as (collected, cluster, name), registries.opened(asking) as registry:
+        pulling = Pulling(registries.keychain(), cluster)
+        asked = await _asked(wanted, collected, registry, pulling)
+        stated = await _prices(wanted, listed, collected.nodes)
+        return make(
+            collected.workloads, asked.question, _origin(wanted, name, collected, asked, pulling), stated, asked.storage
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What registries told.
+
+    Attributes:
+        asked: how many images were asked for.
+        known: how many the cluster knew.
+    """
+
+    question: Question
+    storage: Storage | None
+    asked: int
+    known: int
+
+
+async def _asked(wanted: Wanted, collected: Collected, registry: Registry, pulling: Pulling) -> _Asked:
+    """Look up what the cluster does not know."""
+    pullers = _pullers(collected.workloads)
+    references, wrong = looking.distinct(pullers)
+    known = {each: collected.facts[each.canonical] for each in references if each.canonical in collected.facts}
+    todo = [
+        looking.Wanted(each, names, pulling.keys(p for name in names for p in pullers[name]))
+        for each, names in references.items()
+        if each not in known
+    ]
+    images: dict[str, Image] = {**wrong, **{name: known[each] for each in known for name in references[each]}}
+    shelf = Shelf()
+    shelf.leave("that the cluster knows: no registry was asked for them", len(known))
+    async with Progress(str(each.reference) for each in todo) as progress:
+        seeing = Looking(registry, lambda reference: progress.done(str(reference)))
+        images |= await seeing.look(todo)
+    storage = None if wanted.sizes == "none" else await seeing.measure(shelf, hub=wanted.sizes == "all")
+    question = Question(wanted.architecture, images, collected.nodes, collected.guarded)
+    if wanted.suggest_updates:
+        question = replace(question, updates=await _updates(question, references, pulling, pullers, registry))
+    return _Asked(question, storage, len(todo), len(known))
+
+
+async def _updates(
+    question: Question,
+    references: Mapping[Reference, tuple[str, ...]],
+    pulling: Pulling,
+    pullers: Mapping[str, frozenset[Puller]],
+    registry: Registry,
+) -> Mapping[str, str]:
+    """Newer tags of the images that lack the architecture."""
+    lacking = [
+        looking.Wanted(each, names, pulling.keys(p for name in names for p in pullers[name]))
+        for each, names in references.items()
+        if _lacks(question.images[names[0]], question.architecture)
+    ]
+    return await updates.suggest(lacking, registry, question.architecture)
+
+
+def _lacks(image: Image, architecture: str) -> bool:
+    own = image.node_architectures("linux") if isinstance(image, ImagePlatforms) else frozenset()
+    return bool(own) and architecture not in own
+
+
+async def _prices(wanted: Wanted, listed: PriceList | None, nodes: Nodes) -> PriceList | None:
+    if wanted.prometheus is not None:
+        return await prometheus.prices(wanted.prometheus, nodes)
+    if wanted.price_label is not None:
+        return prices.of_labels(nodes, wanted.price_label)
+    return listed
+
+
+def _pullers(workloads: Iterable[Workload]) -> dict[str, frozenset[Puller]]:
+    """All names of images, each with who pulls it."""
+    found: dict[str, frozenset[Puller]] = {}
+    for workload in workloads:
+        for image in workload.images:
+            found[image] = found.get(image, frozenset()) | workload.pullers
+    return found
+
+
+@asynccontextmanager
+async def _source(wanted: Wanted) -> AsyncIterator[tuple[Collected, Cluster | None, str]]:
+    """What there is to report on, the cluster that it is from, and its name."""
+    if wanted.files:
+        yield _of_files(wanted), None, ", ".join("standard input" if f == "-" else f for f in wanted.files)
+        return
+    place = clusters.place(wanted.kubeconfig, wanted.context, None)
+    async with clusters.connected(place) as cluster:
+        yield await _of_cluster(cluster, wanted, place), cluster, _named(place)
+
+
+def _of_files(wanted: Wanted) -> Collected:
+    inventory = Inventory(planned=True)
+    for file in wanted.files:
+        manifests.fill(inventory, manifests.read(_content(file), file), frozenset(wanted.namespaces))
+    return Collected(inventory.workloads(), Nodes())
+
+
+def _content(file: str) -> str:
+    try:
+        content = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+        return content.decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"-f {file} can't be read: {error}") from None
+
+
+async def _of_cluster(cluster: Cluster, wanted: Wanted, place: Place) -> Collected:
+    selection = Selection(wanted.namespaces, wanted.labels, place.namespace, wanted.price_label)
+    try:
+        return await collecting.collect(cluster, selection)
+    except ClusterError as error:
+        if wanted.labels and error.status == 400:
+            raise SettingsError(f"-l {wanted.labels}: {error.reason}") from None
+        raise
+    except RightarchError:
+        raise
+    except Exception as error:  # whatever ends a connection, and whatever the client makes of it
+        said = str(error) or type(error).__name__
+        raise RightarchError(
+            f"the API server can't be reached: {said}; check the kubeconfig and its context"
+        ) from error
+
+
+def _named(place: Place) -> str:
+    return f"context {place.context}" if place.context else f"the current context of {place.kubeconfig}"
+
+
+def _origin(wanted: Wanted, name: str, collected: Collected, asked: _Asked, pulling: Pulling) -> Origin:
+    notes = list(collected.notes)
+    if pulling.refused:
+        notes.append(
+            f"{pulling.refused} pull secrets or ServiceAccounts may not be read: their images may stay unknown"
+        )
+    time = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return Origin(name, not wanted.files, time, tuple(notes), asked.asked, asked.known)
+
+
+def _findings(found: Report) -> set[str]:
+    verdicts = {row.verdict for row in found.rows}
+    at_risk = any(row.judgement.risk for row in found.rows)
+    blocked = {Verdict.BLOCKED, Verdict.READY_WITH_UPDATE} & verdicts
+    named = {"blocked": bool(blocked), "unknown": Verdict.UNKNOWN in verdicts, "at-risk": at_risk}
+    return {name for name, there in named.items() if there}
+
+
+def _text(found: Report, wanted: Wanted) -> str:
+    if wanted.output == "html":
+        return report_page.page(found)
+    return report_text.text(found, wanted.output, to_file=wanted.output_file is not None)
+
+
+def _write(text: str, file: Path | None) -> None:
+    """To standard output, or to a file that is there as a whole or as it was before."""
+    if file is None:
+        typer.echo(text, nl=False)
+        return
+    try:
+        _replace(file.resolve(), text)
+    except OSError as error:
+        raise RightarchError(f"--output-file {file} can't be written: {error.strerror or error}") from None
+
+
+def _replace(file: Path, text: str) -> None:
+    if file.exists() and not file.is_file():  # /dev/stdout, a pipe: nothing to be replaced
+        file.write_text(text)
+        return
+    mask = os.umask(0)
+    os.umask(mask)
+    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    try:
+        with os.fdopen(descriptor, "w") as handle:
+            handle.write(text)
+        Path(name).chmod(file.stat().st_mode & 0o7777 if file.exists() else _MODE & ~mask)
+        Path(name).replace(file)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,314 @@
+"""Collecting: the objects of a cluster, a page at a time, as far as somebody may read them.
+
+What may not be read is left out and told in a note; what a report can't do without is an error.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from rightarch.capacity import NodePool, sighting
+from rightarch.cluster import NODES, Cluster, ClusterError
+from rightarch.errors import RightarchError
+from rightarch.facts import PATH as FACTS
+from rightarch.facts import Fact
+from rightarch.facts.fact import read as read_fact
+from rightarch.platforms import ImagePlatforms
+from rightarch.registry import ANONYMOUS
+from rightarch.report import manifests
+from rightarch.report.inventory import Inventory
+from rightarch.report.nodes import Node, Nodes
+from rightarch.report.resources import Resources
+from rightarch.report.workload import Workload
+
+Object = Mapping[str, Any]
+
+NAMESPACES: Final = "/api/v1/namespaces"
+_POOLS: Final = "/apis/karpenter.sh/v1/nodepools"
+_CLAIMS: Final = "/apis/karpenter.sh/v1/nodeclaims"
+_WEBHOOKS: Final = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
+_USAGE: Final = "/apis/metrics.k8s.io/v1beta1"
+_ALIVE: Final = "status.phase!=Succeeded,status.phase!=Failed"
+_REFUSED: Final = frozenset({401, 403})
+_ABSENT: Final = 404
+_EXPIRED: Final = 410
+_AT_A_TIME: Final = 6
+"""Lists that are read at the same time."""
+_MAX_ROUNDS: Final = 8
+"""Kinds of owners above each other that are looked for."""
+_SHOWN: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """A kind of controllers of pods, and whether its objects are read whole or their metadata alone."""
+
+    name: str
+    group: str
+    plural: str
+    whole: bool = True
+
+
+_KINDS: Final = (
+    _Kind("Deployment", "apis/apps/v1", "deployments"),
+    _Kind("StatefulSet", "apis/apps/v1", "statefulsets"),
+    _Kind("DaemonSet", "apis/apps/v1", "daemonsets"),
+    _Kind("ReplicaSet", "apis/apps/v1", "replicasets", whole=False),
+    _Kind("CronJob", "apis/batch/v1", "cronjobs"),
+    _Kind("Job", "apis/batch/v1", "jobs"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which pods are wanted.
+
+    Attributes:
+        namespaces: those that were named; empty for all that may be read.
+        labels: a selector, as the API has it; empty for all.
+        home: the namespace to take where not even their names may be read.
+        price_label: a label of nodes that tells their price.
+    """
+
+    namespaces: tuple[str, ...] = ()
+    labels: str = ""
+    home: str = "default"
+    price_label: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What was read.
+
+    Attributes:
+        facts: the platforms of images that the cluster knows, by canonical reference.
+        guarded: whether Rightarch's admission is asked about pods.
+        notes: what could not be read, and what that means, for people.
+    """
+
+    workloads: Sequence[Workload]
+    nodes: Nodes
+    facts: Mapping[str, ImagePlatforms] = field(default_factory=dict)
+    guarded: bool = False
+    notes: tuple[str, ...] = ()
+
+
+async def collect(cluster: Cluster, wanted: Selection) -> Collected:
+    """Read what is wanted.
+
+    Raises:
+        RightarchError: no pods may be read at all.
+        ClusterError: what the API server answered.
+    """
+    try:
+        return await _Collector(cluster, wanted).run()
+    except ClusterError as error:
+        if error.status != _EXPIRED:
+            raise
+    return await _Collector(cluster, wanted).run()  # the pages of a list were too old to go on: once more
+
+
+class _Collector:
+    """One run."""
+
+    def __init__(self, cluster: Cluster, wanted: Selection) -> None:
+        self._cluster, self._wanted = cluster, wanted
+        self._notes: list[str] = []
+        self._slots = asyncio.Semaphore(_AT_A_TIME)
+
+    async def run(self) -> Collected:
+        """Read everything; what does not depend on one another at the same time."""
+        scopes = await self._scopes()
+        nodes, facts, guarded, usage = await asyncio.gather(
+            self._nodes(), self._facts(), self._guarded(), self._usage(scopes)
+        )
+        inventory = Inventory(usage=usage)
+        chosen = await self._fill(inventory, scopes)
+        await self._owners(inventory, scopes)
+        workloads = await asyncio.to_thread(inventory.workloads, chosen)
+        return Collected(workloads, nodes, facts, guarded, tuple(self._notes))
+
+    async def _scopes(self) -> list[str]:
+        """Where lists are read: of the whole cluster (an empty text), or of the namespaces that may be read."""
+        if not self._wanted.namespaces and await self._may_list(""):
+            return [""]
+        named = self._wanted.namespaces or await self._names()
+        allowed = await asyncio.gather(*(self._may_list(f"namespaces/{name}/") for name in named))
+        refused = [name for name, may in zip(named, allowed, strict=True) if not may]
+        if len(refused) == len(named):
+            raise RightarchError(
+                f"you may not list pods in {_listed(refused)}: ask for the right to list pods, or name another -n"
+            )
+        if refused:
+            self._notes.append(
+                f"{len(refused)} of {len(named)} namespaces may not be read and are left out: {_listed(refused)}"
+            )
+        return [f"namespaces/{name}/" for name, may in zip(named, allowed, strict=True) if may]
+
+    async def _may_list(self, scope: str) -> bool:
+        async with self._slots:
+            try:
+                await self._cluster.read(f"/api/v1/{scope}pods?limit=1")
+            except ClusterError as error:
+                if error.status in _REFUSED:
+                    return False
+                raise
+        return True
+
+    async def _names(self) -> Sequence[str]:
+        """The namespaces, or the one that is at hand where they may not be listed."""
+        try:
+            return [thing["metadata"]["name"] async for thing in self._listed(NAMESPACES, metadata=True)]
+        except ClusterError as error:
+            if error.status not in _REFUSED:
+                raise
+        self._notes.append(f"the namespaces may not be listed: only {self._wanted.home} is read; name others by -n")
+        return [self._wanted.home]
+
+    async def _nodes(self) -> Nodes:
+        try:
+            found = [Node.of(raw, self._wanted.price_label) async for raw in self._listed(NODES)]
+        except ClusterError as error:
+            if error.status not in _REFUSED:
+                raise
+            self._notes.append(
+                "nodes may not be read: which pods are misplaced or exposed, taints and prices can't be told"
+            )
+            found = []
+        pools = [NodePool.of(raw) for raw in await self._optional(_POOLS)]
+        claims = [thing["metadata"].get("labels") or {} for thing in await self._optional(_CLAIMS)]
+        return Nodes(found, pools, [seen for labels in claims if (seen := sighting(labels))])
+
+    async def _optional(self, path: str) -> list[Object]:
+        """The objects of a kind that need not be there; none where they may not be read."""
+        try:
+            return [thing async for thing in self._listed(path)]
+        except ClusterError as error:
+            if error.status not in {*_REFUSED, _ABSENT}:
+                raise
+            return []
+
+    async def _facts(self) -> Mapping[str, ImagePlatforms]:
+        """What the cluster knows of images. Whoever may list it may know it: the answer of any scope will do."""
+        found: dict[str, Fact] = {}
+        try:
+            async for thing in self._listed(FACTS):
+                fact = read_fact(thing)
+                if isinstance(fact, Fact) and fact.answers and _better(fact, found.get(fact.key[1])):
+                    found[fact.key[1]] = fact
+        except ClusterError as error:
+            if error.status not in {*_REFUSED, _ABSENT}:
+                raise
+        return {reference: fact.image for reference, fact in found.items()}
+
+    async def _guarded(self) -> bool:
+        try:
+            configurations = [thing async for thing in self._listed(_WEBHOOKS)]
+        except ClusterError:
+            return False
+        names = (hook.get("name", "") for each in configurations for hook in each.get("webhooks") or ())
+        return any(name.endswith(".rightarch.dev") for name in names)
+
+    async def _usage(self, scopes: Sequence[str]) -> Mapping[tuple[str, str], Resources]:
+        """What pods use, by namespace and name; nothing where no server of metrics answers."""
+        found: dict[tuple[str, str], Resources] = {}
+        for scope in scopes:
+            try:
+                page = await self._cluster.read(f"{_USAGE}/{scope}pods")
+            except ClusterError:
+                return found
+            for item in page.get("items") or ():
+                key = item["metadata"].get("namespace", ""), item["metadata"].get("name", "")
+                for container in item.get("containers") or ():
+                    found[key] = found.get(key, Resources()) + Resources.of(container.get("usage"))
+        return found
+
+    async def _fill(self, inventory: Inventory, scopes: Sequence[str]) -> frozenset[str] | None:
+        """Have the inventory take pods and their controllers.
+
+        Returns:
+            The identities of controllers that count without pods; None for all.
+        """
+        query = {"fieldSelector": _ALIVE} | ({"labelSelector": self._wanted.labels} if self._wanted.labels else {})
+        chosen: set[str] = set()
+        reads = [self._pods(inventory, scope, query) for scope in scopes]
+        reads += [self._controllers(inventory, kind, scope) for kind in _KINDS for scope in scopes]
+        if self._wanted.labels:
+            reads += [self._chosen(chosen, kind, scope) for kind in _KINDS for scope in scopes]
+        await asyncio.gather(*reads)
+        return frozenset(chosen) if self._wanted.labels else None
+
+    async def _pods(self, inventory: Inventory, scope: str, query: Mapping[str, object]) -> None:
+        async with self._slots:
+            async for pod in self._listed(f"/api/v1/{scope}pods", query):
+                inventory.add_pod(pod)
+
+    async def _controllers(self, inventory: Inventory, kind: _Kind, scope: str) -> None:
+        try:
+            async with self._slots:
+                async for thing in self._listed(f"/{kind.group}/{scope}{kind.plural}", metadata=not kind.whole):
+                    manifests.add(inventory, {**thing, "kind": kind.name})
+        except ClusterError as error:
+            if error.status not in {*_REFUSED, _ABSENT}:
+                raise
+            self._note(f"{kind.plural} may not be read: those without pods are left out, and owners of pods may be")
+
+    async def _chosen(self, chosen: set[str], kind: _Kind, scope: str) -> None:
+        """Note the controllers that have the wanted labels themselves."""
+        query = {"labelSelector": self._wanted.labels}
+        try:
+            async with self._slots:
+                async for thing in self._listed(f"/{kind.group}/{scope}{kind.plural}", query, metadata=True):
+                    chosen.add(thing["metadata"]["uid"])
+        except ClusterError as error:
+            if error.status not in {*_REFUSED, _ABSENT}:
+                raise
+
+    async def _owners(self, inventory: Inventory, scopes: Sequence[str]) -> None:
+        """Follow the chains of owners up through kinds that nobody knows beforehand."""
+        tried: set[tuple[str, str]] = set()
+        for _ in range(_MAX_ROUNDS):
+            unknown = inventory.unknown_owners() - tried
+            if not unknown:
+                return
+            tried |= unknown
+            await asyncio.gather(*(self._owner_kind(inventory, *each, scopes) for each in sorted(unknown)))
+
+    async def _owner_kind(self, inventory: Inventory, version: str, kind: str, scopes: Sequence[str]) -> None:
+        """Have the inventory take the metadata of all objects of a kind; it is the top where that may not be read."""
+        root = f"/apis/{version}" if "/" in version else f"/api/{version}"
+        try:
+            resources = (await self._cluster.read(root)).get("resources") or ()
+            found = next((r for r in resources if r["kind"] == kind and "/" not in r["name"]), None)
+            for scope in scopes if found and found["namespaced"] else [""] if found else []:
+                async for thing in self._listed(f"{root}/{scope}{found['name'] if found else ''}", metadata=True):
+                    inventory.add_owner({**thing, "kind": kind})
+        except ClusterError as error:
+            if error.status not in {*_REFUSED, _ABSENT}:
+                raise
+
+    async def _listed(
+        self, path: str, query: Mapping[str, object] | None = None, *, metadata: bool = False
+    ) -> AsyncIterator[Object]:
+        async with aclosing(self._cluster.pages(path, query, metadata=metadata)) as pages:
+            async for page, _ in pages:
+                for thing in page:
+                    yield thing
+
+    def _note(self, text: str) -> None:
+        if text not in self._notes:
+            self._notes.append(text)
+
+
+def _better(fact: Fact, held: Fact | None) -> bool:
+    """Whether a fact is to be believed rather than the one of another scope: what everybody may know, then news."""
+    if held is None:
+        return True
+    return (fact.key[0] == ANONYMOUS, fact.learned_at) > (held.key[0] == ANONYMOUS, held.learned_at)
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(sorted(names)[:_SHOWN])
+    return f"{shown} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else shown
