@@ -7,27 +7,25 @@ known of are waited for, all at the same time. Failures come out as data.
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Final
 
 from rightarch import pod as pods
 from rightarch.capacity import Capacity
-from rightarch.errors import ImageError, InvalidReference
-from rightarch.placement import Failure, Input, decide
-from rightarch.platforms import ImagePlatforms, Platform
+from rightarch.errors import ImageError
+from rightarch.placement import HOPELESS, Failure, Input, Outcome, decide, overridden, parse
+from rightarch.platforms import ImagePlatforms
 from rightarch.pod import Pod
-from rightarch.policy import BUILT_IN, Effective, Facts, ImageOverride
+from rightarch.policy import BUILT_IN, Effective, Facts
 from rightarch.reasons import Reason
 from rightarch.reference import Reference
 from rightarch.registry import Keys, Registry
+
+__all__ = ["MAX_IMAGES", "MAX_LOOKUPS", "all_known", "gather", "parse", "recall"]
 
 MAX_LOOKUPS: Final = 64
 """Images of one pod that are looked up at the same time: its author must not make us ask for thousands."""
 MAX_IMAGES: Final = 500
 """Images of one pod that are considered at all."""
-_MAX_MEMOISED: Final = 512
-
-Outcome = ImagePlatforms | Failure
 
 
 async def gather(  # noqa: PLR0913 - all that an admission knows
@@ -48,7 +46,7 @@ async def gather(  # noqa: PLR0913 - all that an admission knows
         registry: the memory and the look-ups of images.
         keys: the keychains that this pod's images are read with.
         seconds: how long to wait for images that are not known. A pod whose images are known is never suspended.
-        policy: what applies to the pod: images that it tells the platforms of are not looked up.
+        policy: what applies to the pod. Images that it tells the platforms of are not asked for.
         record: whether what is found and used may be written down; not for a dry run.
 
     Returns:
@@ -56,7 +54,7 @@ async def gather(  # noqa: PLR0913 - all that an admission knows
     """
     names = pods.image_names(pod)
     references = {name: parse(name) for name in names[:MAX_IMAGES]}
-    asking = _Asking(registry, keys, record, policy.facts)
+    asking = _Asking(registry, keys, policy.facts, record)
     images = {name: asking.known(reference) for name, reference in references.items()}
     unknown = [name for name, outcome in images.items() if outcome is None]
     if unknown and not _settled(Input(pod, {}, capacity, policy=policy), images):
@@ -74,7 +72,7 @@ def recall(pod: Pod, capacity: Capacity, registry: Registry, keys: Keys, policy:
     Images that nothing is known of are unresolved, as are those whose look-up failed for now.
     """
     names = pods.image_names(pod)
-    asking = _Asking(registry, keys, record=True, facts=policy.facts)
+    asking = _Asking(registry, keys, policy.facts, record=True)
     references = {name: parse(name) for name in names[:MAX_IMAGES]}
     images = {name: asking.known(reference) or _NOT_YET for name, reference in references.items()}
     stale = frozenset(name for name, reference in references.items() if asking.stale(reference))
@@ -84,8 +82,7 @@ def recall(pod: Pod, capacity: Capacity, registry: Registry, keys: Keys, policy:
 def _settled(given: Input, images: Mapping[str, Outcome | None]) -> bool:
     """Whether the images that are known settle the decision already, so that nobody need wait for the others."""
     known = {name: outcome for name, outcome in images.items() if isinstance(outcome, ImagePlatforms)}
-    hopeless = {Reason.NO_COMMON_ARCHITECTURE, Reason.CONFLICTING_CONSTRAINT}
-    return bool(known) and decide(replace(given, images=known)).reason in hopeless
+    return bool(known) and decide(replace(given, images=known)).reason in HOPELESS
 
 
 def all_known(pod: Pod, registry: Registry, keys: Keys) -> bool:
@@ -94,36 +91,21 @@ def all_known(pod: Pod, registry: Registry, keys: Keys) -> bool:
     return all(isinstance(each, Failure) or registry.holds(each, keys) for each in references)
 
 
-def parse(name: str) -> Reference | Failure:
-    """The reference that an image's name stands for, or why it stands for none. Remembered for the common ones."""
-    return _memoised(name) if len(name) <= _MAX_MEMOISED else _parse(name)
-
-
-def _parse(name: str) -> Reference | Failure:
-    try:
-        return Reference.parse(name)
-    except InvalidReference as error:
-        return _failure(error)
-
-
-_memoised = lru_cache(maxsize=4096)(_parse)
-
-
 @dataclass(frozen=True, slots=True)
 class _Asking:
     """Who asks whom, in whose name; and what need not be asked."""
 
     registry: Registry
     keys: Keys
-    record: bool
     facts: Facts
+    record: bool
 
     def known(self, reference: Reference | Failure) -> Outcome | None:
         """What a policy or else memory says of an image, if anything."""
         if isinstance(reference, Failure):
             return reference
-        if override := self.facts.override(reference):
-            return _overridden(override)
+        if (stated := overridden(reference, self.facts)) is not None:
+            return stated
         found = self.registry.known(reference, self.keys, record=self.record)
         return _failure(found) if isinstance(found, ImageError) else found
 
@@ -142,12 +124,6 @@ class _Asking:
             return Failure(Reason.TIMED_OUT, f"its registry did not answer within {seconds:.3g} s; the look-up goes on")
         except ImageError as error:
             return _failure(error)
-
-
-def _overridden(override: ImageOverride) -> ImagePlatforms:
-    """The platforms that a policy tells of an image, whose content nobody looks at."""
-    platforms = sorted({Platform.parse(each) for each in override.platforms})
-    return ImagePlatforms("", tuple(platforms), indexed=True)
 
 
 async def _look_up(wanted: Mapping[str, Reference], asking: _Asking, seconds: float) -> dict[str, Outcome]:

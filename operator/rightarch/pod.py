@@ -10,6 +10,7 @@ Pod = Mapping[str, Any]
 
 MIRROR: Final = "kubernetes.io/config.mirror"
 REQUIRED: Final = "requiredDuringSchedulingIgnoredDuringExecution"
+PREFERRED: Final = "preferredDuringSchedulingIgnoredDuringExecution"
 
 
 def image_names(pod: Pod) -> tuple[str, ...]:
@@ -46,9 +47,28 @@ def constraints(pod: Pod) -> Constraints:
 
 def required_terms(pod: Pod) -> Sequence[Term] | None:
     """The required node selector terms; None where the pod requires nothing."""
-    affinity = _mapping(_mapping(_mapping(pod, "spec"), "affinity"), "nodeAffinity")
-    required = affinity.get(REQUIRED)
+    required = _node_affinity(pod).get(REQUIRED)
     return None if required is None else required.get("nodeSelectorTerms") or []
+
+
+def preferred_terms(pod: Pod) -> Sequence[Mapping[str, Any]]:
+    """The preferred scheduling terms of its node affinity: each a weight and a term."""
+    return _node_affinity(pod).get(PREFERRED) or ()
+
+
+def tolerations(pod: Pod) -> Sequence[Mapping[str, Any]]:
+    """Its tolerations."""
+    return _mapping(pod, "spec").get("tolerations") or ()
+
+
+def runtime_class(pod: Pod) -> str | None:
+    """The name of its RuntimeClass, if it names one."""
+    return _mapping(pod, "spec").get("runtimeClassName") or None
+
+
+def namespace(pod: Pod) -> str:
+    """Its namespace; empty where its metadata don't tell, as of a pod about to be created."""
+    return _mapping(pod, "metadata").get("namespace") or ""
 
 
 def os_name(pod: Pod) -> str | None:
@@ -58,13 +78,7 @@ def os_name(pod: Pod) -> str | None:
 
 def gates(pod: Pod) -> tuple[str, ...]:
     """The names of the scheduling gates that hold it, in its order."""
-    return tuple(gate["name"] for gate in _mapping(pod, "spec").get("schedulingGates") or ())
-
-
-def tolerations(pod: Pod) -> Sequence[Mapping[str, Any]]:
-    """The tolerations of the pod."""
-    found: Sequence[Mapping[str, Any]] = _mapping(pod, "spec").get("tolerations") or ()
-    return found
+    return tuple(gate.get("name", "") for gate in _mapping(pod, "spec").get("schedulingGates") or ())
 
 
 def labels(pod: Pod) -> Mapping[str, str]:
@@ -91,6 +105,10 @@ def is_pinned(pod: Pod) -> bool:
     """Whether every way to schedule it names one node, as DaemonSet controllers write it."""
     terms = [term for term in required_terms(pod) or () if not is_empty(term)]
     return bool(terms) and all(_names_node(term) for term in terms)
+
+
+def _node_affinity(pod: Pod) -> Mapping[str, Any]:
+    return _mapping(_mapping(_mapping(pod, "spec"), "affinity"), "nodeAffinity")
 
 
 def _names_node(term: Term) -> bool:

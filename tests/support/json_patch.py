@@ -1,4 +1,4 @@
-"""JSON Patch (RFC 6902), the three operations that are written: applied to a copy, and strict about every path."""
+"""JSON Patch (RFC 6902), the operations that are written: applied to a copy, and strict about every path."""
 
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
@@ -20,9 +20,10 @@ def patched(document: Mapping[str, Any], operations: Iterable[Mapping[str, Any]]
 
 def _act(operation: Mapping[str, Any], target: Any, last: str) -> None:  # noqa: ANN401 - any JSON value
     value = deepcopy(operation.get("value"))
-    if isinstance(target, list):
-        assert (operation["op"], last) == ("add", "-"), "only appending to lists is written"
-        target.append(value)
+    if operation["op"] == "test":
+        assert target[int(last) if isinstance(target, list) else last] == value
+    elif isinstance(target, list):
+        _change(operation, target, last, value)
     elif operation["op"] == "add":
         target[last] = value
     elif operation["op"] == "replace":
@@ -31,3 +32,11 @@ def _act(operation: Mapping[str, Any], target: Any, last: str) -> None:  # noqa:
     else:
         assert operation["op"] == "remove"
         del target[last]
+
+
+def _change(operation: Mapping[str, Any], target: list[Any], last: str, value: Any) -> None:  # noqa: ANN401 - likewise
+    if operation["op"] == "remove":
+        del target[int(last)]
+    else:
+        assert (operation["op"], last) == ("add", "-"), "lists are only appended to, or an item of ours is removed"
+        target.append(value)

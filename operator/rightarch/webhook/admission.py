@@ -92,11 +92,15 @@ class Admission(ABC):
         self._metrics.noted(decision.notes)
         level = logging.INFO if warnings else logging.DEBUG
         if log.isEnabledFor(level):
-            log.log(level, "admitted a %s", self.kind, extra=_told(review, decision))
+            log.log(
+                level, "%s a %s", "refused" if decision.denied else "admitted", self.kind, extra=_told(review, decision)
+            )
+        if decision.denied:
+            return decision.reason, reviews.deny(review.uid, decision.message, decision.policy.warnings)
         return decision.reason, reviews.allow(review.uid, patch, warnings)
 
     async def _decide(self, review: Review, given: Input, deadline: float) -> Decision:
-        if skip(given.pod):
+        if skip(given.pod, given.policy):
             return decide(given)
         keys = await self._keys(review, given.pod, deadline)
         seconds, record = max(0.0, deadline - monotonic()), not review.dry_run

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from rightarch.pod import REQUIRED
+from rightarch.pod import PREFERRED, REQUIRED
 
 
 class Form(Protocol):
@@ -24,6 +24,16 @@ class Text:
     def fault(self, value: Any) -> str | None:  # noqa: ANN401 - JSON
         """Where a value is wrong."""
         return None if value is None or isinstance(value, str) else " is not a JSON string"
+
+
+@dataclass(frozen=True, slots=True)
+class Integer:
+    """A whole number."""
+
+    def fault(self, value: Any) -> str | None:  # noqa: ANN401 - JSON
+        """Where a value is wrong."""
+        right = value is None or (isinstance(value, int) and not isinstance(value, bool))
+        return None if right else " is not a JSON integer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +106,12 @@ _EXPRESSIONS: Final = Array(
     Object({"key": _TEXT, "operator": _TEXT, "values": Array(_TEXT)}, needed=("key", "operator"))
 )
 _TERM: Final = Object({"matchExpressions": _EXPRESSIONS, "matchFields": _EXPRESSIONS})
-_NODE_AFFINITY: Final = Object({REQUIRED: Object({"nodeSelectorTerms": Array(_TERM)})})
+_NODE_AFFINITY: Final = Object(
+    {
+        REQUIRED: Object({"nodeSelectorTerms": Array(_TERM)}),
+        PREFERRED: Array(Object({"weight": Integer(), "preference": _TERM})),
+    }
+)
 _CONTAINERS: Final = Array(Object({"image": _TEXT}))
 _METADATA: Final = Object(
     {
@@ -117,6 +132,9 @@ _SPEC: Final = Object(
         "os": _NAMED,
         "imagePullSecrets": Array(_NAMED),
         "serviceAccountName": _TEXT,
+        "runtimeClassName": _TEXT,
+        "schedulingGates": Array(_NAMED),
+        "tolerations": Array(Object()),
     }
 )
 POD: Final = Object({"metadata": _METADATA, "spec": _SPEC}, needed=("metadata", "spec"))

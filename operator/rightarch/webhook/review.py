@@ -94,6 +94,15 @@ def allow(uid: str, patch: Iterable[Mapping[str, Any]] = (), warnings: Iterable[
     return orjson.dumps({"apiVersion": API_VERSION, "kind": KIND, "response": response})
 
 
+def deny(uid: str, message: str, warnings: Iterable[str] = ()) -> bytes:
+    """The answer that refuses, as a policy wants it: forbidden, for a reason that whoever creates the pod is shown."""
+    status = {"code": 403, "reason": "Forbidden", "message": f"rightarch: {_cleaned(message)}"}
+    response: dict[str, Any] = {"uid": uid, "allowed": False, "status": status}
+    if said := _fitted(f"rightarch: {warning}" for warning in warnings):
+        response["warnings"] = said
+    return orjson.dumps({"apiVersion": API_VERSION, "kind": KIND, "response": response})
+
+
 def _parse(body: bytes) -> object:
     try:
         return orjson.loads(body)
@@ -183,7 +192,11 @@ def _fitted(warnings: Iterable[str]) -> list[str]:
     return fitted
 
 
+def _cleaned(text: str) -> str:
+    """Text without what steers a terminal."""
+    return text if text.isprintable() else "".join(char if char.isprintable() else "?" for char in text)
+
+
 def _printable(text: str) -> str:
-    if not text.isprintable():
-        text = "".join(char if char.isprintable() else "?" for char in text)
+    text = _cleaned(text)
     return text if len(text) <= MAX_WARNING else f"{text[: MAX_WARNING - 1]}…"
