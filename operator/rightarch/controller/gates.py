@@ -31,6 +31,7 @@ from rightarch.patches import GATE, Patch
 from rightarch.placement import GATED, Decision, Failure, decide
 from rightarch.pod import Pod
 from rightarch.policy import BUILT_IN, Effective
+from rightarch.reasons import Note, Reason
 from rightarch.registry import Registry
 from rightarch.snapshot import Nodes
 
@@ -43,7 +44,7 @@ RELEASERS: Final = 16
 ATTEMPTS: Final = 5
 """How often a pod that others change at the same moment is tried at once."""
 _SECONDS: Final = (0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0)
-_OUTCOMES: Final = ("Resolved", "Unreadable", "TimedOut", "Refused", "Gone")
+_OUTCOMES: Final = ("Resolved", "Unreadable", "TimedOut", "ByPolicy", "Refused", "Gone")
 _OTHERS_FIRST: Final = frozenset({404, 409})
 """Statuses by which the API server says that a pod is another by now."""
 
@@ -75,10 +76,10 @@ class Verdict:
         """The word by which its release is counted."""
         if self.decision is None:
             return "Refused"
-        failures = [image for image in self.decision.images.values() if isinstance(image, Failure)]
-        if any(failure.reason.transient for failure in failures):
-            return "TimedOut"
-        return "Unreadable" if failures else "Resolved"
+        if self.decision.reason is Reason.UNRESOLVED:
+            return "TimedOut" if self.left <= 0 else "ByPolicy"
+        failures = (image for image in self.decision.images.values() if isinstance(image, Failure))
+        return "Unreadable" if self.decision.reason in {failure.reason for failure in failures} else "Resolved"
 
 
 class Gates:
@@ -218,7 +219,7 @@ class Gates:
                     raise
                 await self._read_anew(held)
             else:
-                await self._released(held, pod, verdict)
+                await self._released(held, pod, Verdict(None, verdict.left) if refused else verdict)
                 return None
         return Within(0.0, PROBE_PAUSE)
 
@@ -275,10 +276,10 @@ class Gates:
         outcome = verdict.outcome
         self._outcomes[outcome] += 1
         self._observe(held.seconds())
-        decision = verdict.decision
         log.info("released a pod", extra=fields(key=str(held.key), outcome=outcome, seconds=round(held.seconds(), 1)))
-        if outcome == "TimedOut" and decision is not None:
-            await self._events.tell(POD, pod, Event("Release", "GateTimedOut", decision.message, warns=True))
+        if outcome == "TimedOut" and verdict.decision:
+            event = Event("Release", Note.GATE_TIMED_OUT, verdict.decision.message, warns=True)
+            await self._events.tell(POD, pod, event)
 
 
 def _ending(pod: Pod, decision: Decision | None) -> Patch:
@@ -306,8 +307,9 @@ def _expose(
     metrics.gauge("rightarch_awaited_images", meaning, (), lambda: {(): float(len(awaited))})
     metrics.counter(
         "rightarch_gate_releases",
-        "Pods released, by why: Resolved, all images are known; Unreadable, one can't be had; TimedOut, one was not "
-        "known in time; Refused, what was decided could not be written. Gone: somebody else released or deleted them.",
+        "Pods released, by why: Resolved, all images are known, or enough of them; Unreadable, one can't be had; "
+        "TimedOut, one was not known in time; ByPolicy, their policy does not hold them any more; Refused, what was "
+        "decided could not be written. Gone: somebody else released or deleted them.",
         ("outcome",),
         lambda: {(outcome,): float(count) for outcome, count in outcomes.items()},
     )
