@@ -1,0 +1,282 @@
+"""Policies as their authors meet them: applied by kubectl, obeyed by every replica, and told of in their status."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import json
+import ssl
+import time
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+import yaml
+
+from rightarch.crds import definitions
+from tests.controlplane import wait_for
+from tests.support.installation import Installation, Replica
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.controlplane import ControlPlane
+
+    Object = dict[str, Any]
+
+IMAGE = "registry.example.com/policies/app:1"
+"""Which nobody looks up: a policy tells what it runs on."""
+CAPS = "/apis/rightarch.dev/v1alpha1/clusterarchitecturepolicies"
+APS = "/apis/rightarch.dev/v1alpha1/namespaces/{}/architecturepolicies"
+CRD = "clusterarchitecturepolicies.rightarch.dev"
+MERGE = {"Content-Type": "application/merge-patch+json"}
+
+
+class World:
+    """An installation with two replicas of the webhook.
+
+    Attributes:
+        plane: the control plane.
+        client: the administrator's connection to it.
+        webhooks: the replicas.
+        controller: the replica that leads.
+    """
+
+    def __init__(
+        self, plane: ControlPlane, client: httpx.Client, webhooks: tuple[Replica, Replica], controller: Replica
+    ) -> None:
+        self.plane, self.client, self.webhooks, self.controller = plane, client, webhooks, controller
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # that they are who they say, others test
+        self._replicas = httpx.Client(verify=context, trust_env=False, timeout=10)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._replicas.close()
+
+    def answers(self, namespace: str = "default", **metadata: object) -> list[Object]:
+        """What each replica makes of a pod: the pod, patched as far as its metadata and affinity go."""
+        return [self._answer(replica, namespace, metadata) for replica in self.webhooks]
+
+    def architectures(self, namespace: str = "default", **metadata: object) -> set[tuple[str, ...]]:
+        """The architectures that the replicas constrain a pod to: one set of them, if they agree."""
+        return {_architectures(answer) for answer in self.answers(namespace, **metadata)}
+
+    def create(self, path: str, name: str, spec: Object) -> Object:
+        """Create a policy."""
+        kind = "ClusterArchitecturePolicy" if path == CAPS else "ArchitecturePolicy"
+        thing = {"apiVersion": "rightarch.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec}
+        return self._told(self.client.post(path, json=thing))
+
+    def change(self, path: str, change: Object) -> Object:
+        """Change an object by a merge patch."""
+        return self._told(self.client.patch(path, json=change, headers=MERGE))
+
+    def delete(self, path: str) -> None:
+        """Delete an object."""
+        self._told(self.client.delete(path))
+
+    def status(self, path: str) -> Object:
+        """The status of a policy; empty before there is one."""
+        found: Object = self._told(self.client.get(path)).get("status", {})
+        return found
+
+    def condition(self, path: str, kind: str) -> tuple[str, str] | None:
+        """Status and reason of a condition, if it is told of the present generation."""
+        thing = self._told(self.client.get(path))
+        for each in thing.get("status", {}).get("conditions", ()):
+            if each["type"] == kind and each["observedGeneration"] == thing["metadata"]["generation"]:
+                return each["status"], each["reason"]
+        return None
+
+    @staticmethod
+    def _told(answer: httpx.Response) -> Object:
+        assert answer.is_success, answer.text
+        told: Object = answer.json()
+        return told
+
+    def _answer(self, replica: Replica, namespace: str, metadata: Object) -> Object:
+        pod = a_pod(name="p", **metadata)
+        request = {
+            "uid": "u",
+            "kind": {"group": "", "version": "v1", "kind": "Pod"},
+            "operation": "CREATE",
+            "namespace": namespace,
+            "object": pod,
+        }
+        review = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
+        url = f"https://127.0.0.1:{replica.port}/mutate/pods"
+        response: Object = self._told(self._replicas.post(url, json=review))["response"]
+        return response
+
+
+def a_pod(image: str = IMAGE, **metadata: object) -> Object:
+    """A pod of one container."""
+    spec = {"containers": [{"name": "c", "image": image}]}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
+def _architectures(response: Object) -> tuple[str, ...]:
+    """The architectures of the requirement in a patch; none where it writes none."""
+    patch = json.loads(base64.b64decode(response.get("patch", ""))) if "patch" in response else []
+    text = json.dumps([each for each in patch if each["path"].startswith("/spec")])
+    return tuple(name for name in ("amd64", "arm64", "s390x") if f'"{name}"' in text)
+
+
+def override(architecture: str) -> Object:
+    """Facts: what the image runs on."""
+    return {"imageOverrides": [{"pattern": "registry.example.com/policies/*", "platforms": [f"linux/{architecture}"]}]}
+
+
+@pytest.fixture(scope="module")
+def world(control_plane: ControlPlane) -> Iterator[World]:
+    """Rightarch, installed with two replicas of the webhook, as the chart lets them be."""
+    with (
+        Installation(control_plane, controller_options=["--list-interval=2"]) as installation,
+        Replica(installation.release, "webhook") as second,
+        control_plane.client() as client,
+    ):
+        made = World(control_plane, client, (installation.webhook, second), installation.controller)
+        yield made
+        made.close()
+
+
+def within(seconds: float, world: World, architectures: tuple[str, ...], namespace: str = "default") -> float:
+    """Wait until all replicas constrain a pod to these; returns how long that took."""
+    begun = time.monotonic()
+    while world.architectures(namespace) != {architectures}:
+        assert time.monotonic() - begun < seconds * 5, world.answers(namespace)
+    return time.monotonic() - begun
+
+
+def test_a_policy_holds_for_the_next_pod_within_a_second_on_every_replica(world: World) -> None:
+    """Made, changed and deleted by kubectl; nobody is restarted."""
+    manifest = {
+        "apiVersion": "rightarch.dev/v1alpha1",
+        "kind": "ClusterArchitecturePolicy",
+        "metadata": {"name": "quick"},
+    }
+    took = []
+    for architecture in ("arm64", "amd64", "arm64"):
+        world.plane.kubectl("apply", "-f", "-", input=yaml.safe_dump(manifest | {"spec": override(architecture)}))
+        took.append(within(1, world, (architecture,)))
+    world.plane.kubectl("delete", "cap", "quick")
+    took.append(within(1, world, ()))
+    assert sorted(took)[1] < 1, took  # one in four may meet a busy machine
+
+
+def test_a_namespace_that_is_labelled_comes_under_a_policy_within_a_second(world: World) -> None:
+    """And leaves it with the label."""
+    selector = {"matchLabels": {"example.com/arm": "yes"}}
+    world.plane.kubectl("create", "namespace", "labelled")
+    world.create(CAPS, "labelled", override("arm64") | {"namespaceSelector": selector})
+    try:
+        within(1, world, (), "labelled")
+        world.plane.kubectl("label", "namespace", "labelled", "example.com/arm=yes")
+        assert within(1, world, ("arm64",), "labelled") < 1
+        world.plane.kubectl("label", "namespace", "labelled", "example.com/arm-")
+        assert within(1, world, (), "labelled") < 1
+    finally:
+        world.delete(f"{CAPS}/labelled")
+        world.plane.kubectl("delete", "namespace", "labelled")
+
+
+def test_a_pod_is_never_faster_than_its_namespace(world: World) -> None:
+    """One that is created right after its namespace comes under that one's policy, whatever a watch has told."""
+    selector = {"matchLabels": {"example.com/new": "yes"}}
+    world.create(CAPS, "new", override("s390x") | {"namespaceSelector": selector})
+    time.sleep(1)
+    names = [f"new-{index}" for index in range(10)]
+    try:
+        for name in names:
+            metadata = {"name": name, "labels": {"example.com/new": "yes"}}
+            namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+            assert world.client.post("/api/v1/namespaces", json=namespace).is_success
+            created = world.client.post(
+                f"/api/v1/namespaces/{name}/pods", json=a_pod(name="p"), params={"dryRun": "All"}
+            )
+            assert "s390x" in json.dumps(created.json()["spec"]["affinity"]), name
+    finally:
+        world.delete(f"{CAPS}/new")
+        world.plane.kubectl("delete", "namespace", *names, "--wait=false")
+
+
+def test_the_status_tells_what_becomes_of_a_policy(world: World) -> None:
+    """Ready and Conflicted, of the generation that they are true of; anew as soon as that changes."""
+    first, second = f"{CAPS}/conflict-1", f"{CAPS}/conflict-2"
+    for path in (first, second):
+        world.create(CAPS, path.rpartition("/")[2], {"mode": "Off", "podSelector": {"matchLabels": {"none": "such"}}})
+    try:
+        wait_for(lambda: world.condition(first, "Ready") == ("True", "Valid"))
+        wait_for(lambda: world.condition(second, "Conflicted") == ("True", "EqualPriority"))
+        assert world.condition(first, "Conflicted") == ("False", "Distinct")
+        assert world.status(second)["conditions"][1]["message"].startswith("cap/conflict-1 goes before it")
+        world.change(second, {"spec": {"priority": 1}})
+        wait_for(lambda: world.condition(second, "Conflicted") == ("False", "Distinct"))
+        assert world.status(second)["observedGeneration"] == 2
+        shown = world.plane.kubectl("get", "cap", "conflict-2", "--no-headers").split()
+        assert shown[:6] == ["conflict-2", "Off", "Default", "1", "True", "0"]
+    finally:
+        for path in (first, second):
+            world.delete(path)
+
+
+def test_a_status_that_is_written_is_no_news(world: World) -> None:
+    """Neither for the controller, which writes it once, nor for the webhook."""
+    path = f"{CAPS}/calm"
+    world.create(CAPS, "calm", {"podSelector": {"matchLabels": {"none": "such"}}})
+    try:
+        wait_for(lambda: world.condition(path, "Ready"))
+        time.sleep(3)
+        version = world.client.get(path).json()["metadata"]["resourceVersion"]
+        time.sleep(5)  # two counts of pods
+        assert world.client.get(path).json()["metadata"]["resourceVersion"] == version
+    finally:
+        world.delete(path)
+
+
+def test_a_spec_that_slipped_through_counts_as_absent_and_says_so(world: World) -> None:
+    """It was stored before its definition had the rule: every replica passes it over, and the status tells why."""
+    definition = definitions()["clusterarchitecturepolicies"]
+    lenient = copy.deepcopy(definition)
+    schema = lenient["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    del schema["x-kubernetes-validations"]
+    path, patched = f"{CAPS}/slipped", f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{CRD}"
+    world.change(patched, {"spec": lenient["spec"]})
+    try:
+        spec = override("arm64") | {"onUnreadable": "Fallback", "priority": 9}
+        wait_for(lambda: _is_taken(world, spec))
+        world.create(CAPS, "valid", override("amd64"))
+    finally:
+        world.change(patched, {"spec": definition["spec"]})
+    try:
+        within(1, world, ("amd64",))
+        wait_for(lambda: world.condition(path, "Ready") == ("False", "Invalid"))
+        [ready] = world.status(path)["conditions"]
+        assert ready["message"] == (
+            "It counts as absent: spec: Fallback is chosen: onUnresolved.fallback must name the architectures."
+        )
+        world.change(path, {"spec": {"onUnresolved": {"fallback": ["amd64"]}}})
+        within(1, world, ("arm64",))
+        wait_for(lambda: world.condition(path, "Ready") == ("True", "Valid"))
+    finally:
+        world.delete(path)
+        world.delete(f"{CAPS}/valid")
+
+
+def _is_taken(world: World, spec: Object) -> bool:
+    """Whether the API server stores a policy: it takes a moment to know a definition that was changed."""
+    thing = {
+        "apiVersion": "rightarch.dev/v1alpha1",
+        "kind": "ClusterArchitecturePolicy",
+        "metadata": {"name": "slipped"},
+        "spec": spec,
+    }
+    return world.client.post(CAPS, json=thing).is_success
+
+
+def test_nothing_was_refused_to_the_processes(world: World) -> None:
+    """The chart's rights are enough for all of that."""
+    for replica in (*world.webhooks, world.controller):
+        assert "403" not in replica.log()
+        assert "Traceback" not in replica.log()
