@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from rightarch.cli import completion, explain, image, release
+from rightarch.cli import completion, explain, image, mutate, policy, release
 from rightarch.cli import report as reports
 
 app = typer.Typer(
@@ -52,4 +52,6 @@ def rightarch(
 app.add_typer(image.app, name="image")
 app.command(epilog=release.EPILOG)(release.release)
 app.command(epilog=explain.EPILOG)(explain.explain)
+app.command(epilog=mutate.EPILOG)(mutate.mutate)
+app.add_typer(policy.app, name="policy")
 app.command(epilog=reports.EPILOG)(reports.report)

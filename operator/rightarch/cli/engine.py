@@ -130,7 +130,7 @@ class Engine:
 
     def _is_written(self, workload: Workload, policy: Effective) -> bool:
         """Whether the template is written, and not only its pods."""
-        if not workload.path or workload.kind == "PodTemplate":
+        if not workload.path:
             return False
         rule = policy.choices.template(workload.kind)
         return self.templates or (rule.when != "Never" and (rule.owned or not template.is_owned(workload.thing)))
@@ -163,12 +163,12 @@ class Engine:
             await asyncio.gather(*(ask(*key, progress) for key in asked))
 
     async def _judged(self, subject: Subject, known: Mapping[tuple[str, str], Source]) -> Judged:
-        scope, thing = _scope(subject), subject.workload.thing
+        scope, thing = _scope(subject), _templated(subject.workload)
         given = await gather(subject.pod, self.capacity, self.registry, self._keys(scope), self.seconds, record=False)
         given = replace(given, policy=subject.policy, namespace=subject.namespace)
         if subject.in_template:
             decision = decide(replace(given, written=template.written(thing)))
-            patch = template.apply(decision, thing)
+            patch = _own_paths(subject.workload, template.apply(decision, thing))
         else:
             decision = decide(given)
             patch = apply(decision, subject.pod)
@@ -186,6 +186,19 @@ def patched(thing: Object, patch: Patch) -> dict[str, Any]:
     return after
 
 
+def _templated(workload: Workload) -> Object:
+    """An object with its template where workloads have it: a PodTemplate has it one level higher."""
+    thing = workload.thing
+    return thing if workload.kind != "PodTemplate" else {**thing, "spec": {"template": thing.get("template")}}
+
+
+def _own_paths(workload: Workload, patch: Patch) -> Patch:
+    """A patch of what ``_templated`` gave, as one of the object itself."""
+    if workload.kind != "PodTemplate":
+        return patch
+    return [{**each, "path": each["path"].removeprefix("/spec")} for each in patch]
+
+
 def _check(workload: Workload, pod: Pod) -> None:
     """Raises Malformed where a workload is not of the form that is read."""
     outer, inner = _NAMED.fault(workload.thing), POD.fault(pod)
@@ -196,19 +209,20 @@ def _check(workload: Workload, pod: Pod) -> None:
 
 
 def _created(workload: Workload, namespace: str) -> Pod:
-    """The pod as it is created: one that exists is looked at as if it were to be created anew."""
+    """The pod as it is created: one that is stored is looked at as if it were to be created anew."""
     pod = workload.pod
-    spec = pod.get("spec")
-    if not isinstance(spec, dict):
+    spec, metadata = pod.get("spec"), pod.get("metadata") or {}
+    if not isinstance(spec, dict) or not isinstance(metadata, dict):
         return pod
-    left = {key: value for key, value in spec.items() if key != "nodeName" or workload.path}
-    if gates := [gate for gate in left.get("schedulingGates") or () if gate.get("name") != GATE]:
-        left["schedulingGates"] = gates
-    else:
-        left.pop("schedulingGates", None)
-    metadata = pod.get("metadata") if isinstance(pod.get("metadata"), dict) else {}
-    named = {"metadata": {**(metadata or {}), "namespace": namespace}, "spec": left}
-    return named if workload.path else {"apiVersion": "v1", "kind": "Pod", **named}
+    created = {"metadata": {**metadata, "namespace": namespace}, "spec": _unplaced(spec) if "uid" in metadata else spec}
+    return created if workload.path else {"apiVersion": "v1", "kind": "Pod", **created}
+
+
+def _unplaced(spec: Object) -> Object:
+    """The spec of a stored pod without what came after its creation, and without our gate."""
+    gates = [gate for gate in spec.get("schedulingGates") or () if gate.get("name") != GATE]
+    left = {key: value for key, value in spec.items() if key not in {"nodeName", "schedulingGates"}}
+    return left | ({"schedulingGates": gates} if gates else {})
 
 
 def _wanted(subject: Subject) -> list[str]:

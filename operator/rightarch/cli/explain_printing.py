@@ -58,8 +58,9 @@ def _block(judged: Judged, nodes: Sequence[Node] | None) -> str:
     subject, decision = judged.subject, judged.decision
     workload = subject.workload
     head = [f"{workload.kind} {subject.namespace}/{workload.name or '(no name)'}  ({workload.place})"]
-    rows = [("Policy:", f"{decision.policy.name}: {decision.policy.why}; mode {decision.policy.choices.mode}")]
-    rows += [("", f"warning: {warning}") for warning in decision.policy.warnings]
+    policy = subject.policy
+    rows = [("Policy:", f"{policy.name}: {policy.why}; mode {policy.choices.mode}")]
+    rows += [("", f"warning: {warning}") for warning in policy.warnings]
     rows += list(_titled("Images:", _images(judged)))
     rows.append(("Constraint:", _constraint(judged)))
     rows.append(("Decision:", f"{decision.reason}: {decision.message}"))
@@ -166,7 +167,7 @@ def _where(judged: Judged) -> str:
 def _data(judged: Judged, nodes: Sequence[Node] | None) -> dict[str, Any]:
     """A workload, for programs."""
     subject, decision, workload = judged.subject, judged.decision, judged.subject.workload
-    policy = decision.policy
+    policy = subject.policy
     return {
         "kind": workload.kind,
         "namespace": subject.namespace,
