@@ -29,6 +29,7 @@ from tests.support.certificates import (
     review,
 )
 from tests.support.controller import ControllerServer
+from tests.support.metrics import PLAIN
 from tests.support.webhook import WebhookServer
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def test_from_an_empty_secret_to_the_first_admission(site: Site, tmp_path: Path)
 def answered(url: str) -> str | None:
     """The text at a URL, with whatever status; None while nobody listens."""
     try:
-        return httpx.get(url, trust_env=False).text
+        return httpx.get(url, trust_env=False, verify=PLAIN).text
     except httpx.TransportError:
         return None
 

@@ -7,10 +7,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import httpx
-
 from tests.controlplane import Process, free_port
 
+from .metrics import metrics_of
 from .webhook import COMMAND
 
 if TYPE_CHECKING:
@@ -96,9 +95,7 @@ class ControllerServer:
 
     def metrics(self) -> dict[str, float]:
         """Its metrics, by name with labels as they are exposed."""
-        text = httpx.get(f"{self.health}/metrics", trust_env=False).raise_for_status().text
-        lines = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
-        return {name: float(value) for name, _, value in lines}
+        return metrics_of(self.health)
 
 
 def workloads_configuration(webhook: WebhookServer, **parts: Any) -> dict[str, Any]:  # noqa: ANN401 - as there

@@ -18,6 +18,7 @@ import httpx
 
 from tests.controlplane import Process, free_port, wait_for
 from tests.support.helm import CHART, Helm
+from tests.support.metrics import metrics_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -158,9 +159,7 @@ class Replica:
 
     def metrics(self) -> dict[str, float]:
         """Its metrics, by name with labels as they are exposed."""
-        text = httpx.get(f"{self.health}/metrics", trust_env=False).raise_for_status().text
-        lines = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
-        return {name: float(value) for name, _, value in lines}
+        return metrics_of(self.health)
 
 
 class Installation:

@@ -9,9 +9,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import httpx
-
 from tests.controlplane import CertificateAuthority, Process, free_port
+
+from .metrics import metrics_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -152,9 +152,7 @@ class WebhookServer:
 
     def metrics(self) -> dict[str, float]:
         """Its metrics, by name with labels as they are exposed."""
-        text = httpx.get(f"{self.health}/metrics", trust_env=False).raise_for_status().text
-        lines = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
-        return {name: float(value) for name, _, value in lines}
+        return metrics_of(self.health)
 
     def _certificates(self) -> tuple[Path, Path, Path]:
         authority = CertificateAuthority(self.folder / "webhook-pki")
