@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+WORKERS ?= 3
 
 .PHONY: help demo demo-down test check fuzz bench kind kind-down binaries generate format lock clean
 
@@ -23,8 +24,8 @@ demo: $(READY) ## Run the main job, visibly: pods on a mixed cluster, with and w
 demo-down: $(READY) ## End a demo that KEEP=1 left up
 	@$(BIN)/python -m tests.demo --down
 
-test: $(READY) binaries ## Run all tests, on a real control plane and a real registry
-	@$(BIN)/python -m pytest
+test: $(READY) binaries ## Run all tests, on a real control plane and a real registry (WORKERS=0: one after another)
+	@$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
 
 check: $(READY) ## Format, lint, types, import rules
 	@$(BIN)/ruff format --check .
