@@ -41,7 +41,7 @@ MERGE = {"Content-Type": "application/merge-patch+json"}
 @pytest.fixture(scope="module")
 def made() -> Iterator[World]:
     """A cluster of its own, for its API server is restarted."""
-    with world() as running:
+    with world(gating=True) as running:
         yield running
 
 
@@ -364,3 +364,114 @@ def test_what_can_not_be_released_is_said(made: World, words: list[str], status:
     done = run(made, *words)
     assert done.returncode == status
     assert said in done.stderr
+
+
+def patches(made: World) -> int:
+    """How many requests to change a pod the API server has answered so far, but for those of the status."""
+    lines = made.client.get("/metrics").raise_for_status().text.splitlines()
+    wanted = ("apiserver_request_total{", 'resource="pods"', 'subresource=""', 'verb="PATCH"')
+    return sum(int(line.rpartition(" ")[2]) for line in lines if all(part in line for part in wanted))
+
+
+def test_five_hundred_pods_of_one_image(made: World, controller: ControllerServer, late: RegistryServer) -> None:
+    """All are released within ten seconds of the first answer of their registry: by one look-up, one request each.
+
+    Another gate keeps them from being scheduled, which is not what is measured.
+    """
+    image, count, other = f"{late.host}/late/app:1", 500, "example.com/other"
+    both, labels = [{"name": GATE}, {"name": other}], {"app": "many", GATED: "true"}
+    before = controller.metrics()
+    with ThreadPoolExecutor(8) as pool:
+        made_pods = [gated(f"many-{number}", image, labels=labels, schedulingGates=both) for number in range(count)]
+        list(pool.map(made.create, made_pods))
+    wait_for(lambda: controller.metrics()["rightarch_gated_pods"] == count, seconds=60)
+    patched = patches(made)
+    start(late)
+    late.forget()
+    wait_for(late.requests, seconds=10)
+    begun = time.monotonic()
+    wait_for(lambda: controller.metrics()["rightarch_gated_pods"] == 0, seconds=30, pause=0.1)
+    assert time.monotonic() - begun < 10
+    listed = made.client.get(PODS, params={"labelSelector": "app=many"}).raise_for_status().json()["items"]
+    assert [(gates(pod), terms(pod)) for pod in listed] == [([other], [{"matchExpressions": [arch("arm64")]}])] * count
+    asked = [request for request in late.requests() if request.path == "/v2/late/app/manifests/1"]
+    assert [request.method for request in asked] == ["GET"]
+    assert patches(made) - patched == count
+    seconds = "rightarch_gate_duration_seconds_count"
+    assert controller.metrics()[seconds] - before[seconds] == count
+    made.client.delete(PODS, params={"labelSelector": "app=many", "gracePeriodSeconds": 0}).raise_for_status()
+
+
+def policy(made: World, name: str, **choices: object) -> None:
+    """A policy for the pods with a label app of that name."""
+    spec = {"podSelector": {"matchLabels": {"app": name}}, **choices}
+    kind = {"apiVersion": "rightarch.dev/v1alpha1", "kind": "ClusterArchitecturePolicy"}
+    made.plane.apply({**kind, "metadata": {"name": name}, "spec": spec})
+
+
+def events(made: World, name: str) -> list[Object]:
+    """The Events about a pod that are ours."""
+    items = made.client.get(f"/apis/events.k8s.io/v1/namespaces/{NAMESPACE}/events").raise_for_status().json()["items"]
+    ours = (item for item in items if item["reportingController"].startswith("rightarch.dev"))
+    return [item for item in ours if item["regarding"]["name"] == name]
+
+
+@pytest.mark.parametrize(
+    ("after", "expected"),
+    [("Allow", []), ("Fallback", [{"matchExpressions": [arch("amd64")]}])],
+)
+def test_a_pod_whose_time_is_up_goes_on_as_its_policy_says(
+    made: World, controller: ControllerServer, late: RegistryServer, after: str, expected: list[Object]
+) -> None:
+    """Not before, and with an Event that names the registry."""
+    name, key = f"patient-{after.lower()}", 'rightarch_gate_releases_total{outcome="TimedOut"}'
+    before = controller.metrics()[key]
+    waiting = {"gateTimeoutSeconds": 4, "afterGate": after, "fallback": ["amd64"]}
+    policy(made, name, onUnresolved=waiting)
+    time.sleep(World.MARGIN)
+    made.create(gated(name, f"{late.host}/late/app:1", labels={"app": name, GATED: "true"}))
+    begun = time.monotonic()
+    pod = released(made, name)
+    assert 2.9 < time.monotonic() - begun < 6  # times of creation are whole seconds
+    assert terms(pod) == expected
+    assert pod["metadata"]["labels"][DECISION] == "Unresolved"
+    assert controller.metrics()[key] - before == 1
+    (event,) = wait_for(lambda: events(made, name))
+    assert (event["reason"], event["type"]) == ("GateTimedOut", "Warning")
+    assert late.host in event["note"]
+
+
+def test_gated_pods_outlive_everything(made: World, controller: ControllerServer, late: RegistryServer) -> None:
+    """The API server, then all replicas of the controller. The next leader releases what is overdue, then looks up."""
+    images = [late_image(late, tag) for tag in ("one", "two")]
+    made.create(gated("outlives-one", images[0]))
+    made.plane.restart("kube-apiserver")
+    wait_for(lambda: made.client.get("/readyz").is_success, seconds=30)
+    start(late)
+    released(made, "outlives-one", seconds=30)
+    late.process.kill()
+    policy(made, "overdue", onUnresolved={"gateTimeoutSeconds": 3})
+    options, level = ["--list-interval=1"], "debug"
+    with ControllerServer(made.plane.kubeconfig, name="other", options=options, log_level=level) as other:
+        assert not other.leads
+        for replica in (controller, other):
+            replica.process.kill()
+        made.create(gated("outlives-two", images[1]))
+        made.create(gated("overdue", images[1], labels={"app": "overdue", GATED: "true"}))
+        time.sleep(4)
+        other.process.start()
+        released(made, "overdue", seconds=40)
+        assert gates(get(made, "outlives-two")) == [GATE]
+        wait_for(lambda: "looked up" in other.log(), seconds=10)
+        before, _, _ = other.log().partition("looked up")
+        assert "Pod kube-system/overdue" in before
+        start(late)
+        released(made, "outlives-two")
+
+
+def late_image(registry: RegistryServer, tag: str) -> str:
+    """Another image of a registry, which is away afterwards."""
+    start(registry)
+    registry.push("late/app", tag, ARM)
+    registry.process.kill()
+    return f"{registry.host}/late/app:{tag}"
