@@ -40,12 +40,14 @@ class World:
         client: the administrator's connection to it.
         webhooks: the replicas.
         controller: the replica that leads.
+        warnings: what the API server told whoever created the last pod.
     """
 
     def __init__(
         self, plane: ControlPlane, client: httpx.Client, webhooks: tuple[Replica, Replica], controller: Replica
     ) -> None:
         self.plane, self.client, self.webhooks, self.controller = plane, client, webhooks, controller
+        self.warnings: list[str] = []
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # that they are who they say, others test
         self._replicas = httpx.Client(verify=context, trust_env=False, timeout=10)
@@ -61,6 +63,15 @@ class World:
     def architectures(self, namespace: str = "default", **metadata: object) -> set[tuple[str, ...]]:
         """The architectures that the replicas constrain a pod to: one set of them, if they agree."""
         return {_architectures(answer) for answer in self.answers(namespace, **metadata)}
+
+    def pod(self, namespace: str, name: str, *, asks: str | None = None, user: str | None = None) -> Object:
+        """Create a pod, for a policy that its annotation asks for, as a user; it is as the API server stored it."""
+        annotations = {} if asks is None else {"rightarch.dev/policy": asks}
+        headers = {} if user is None else {"Impersonate-User": user}
+        body = a_pod(name=name, annotations=annotations)
+        answer = self.client.post(f"/api/v1/namespaces/{namespace}/pods", json=body, headers=headers)
+        self.warnings = [text.split('"')[1] for text in answer.headers.get_list("Warning")]
+        return self._told(answer)
 
     def create(self, path: str, name: str, spec: Object) -> Object:
         """Create a policy."""
@@ -178,7 +189,7 @@ def test_a_namespace_that_is_labelled_comes_under_a_policy_within_a_second(world
         assert within(1, world, (), "labelled") < 1
     finally:
         world.delete(f"{CAPS}/labelled")
-        world.plane.kubectl("delete", "namespace", "labelled")
+        world.plane.kubectl("delete", "namespace", "labelled", "--wait=false")
 
 
 def test_a_pod_is_never_faster_than_its_namespace(world: World) -> None:
@@ -227,9 +238,9 @@ def test_a_status_that_is_written_is_no_news(world: World) -> None:
     world.create(CAPS, "calm", {"podSelector": {"matchLabels": {"none": "such"}}})
     try:
         wait_for(lambda: world.condition(path, "Ready"))
-        time.sleep(3)
+        time.sleep(1)
         version = world.client.get(path).json()["metadata"]["resourceVersion"]
-        time.sleep(5)  # two counts of pods
+        time.sleep(3)  # a count of pods, or two
         assert world.client.get(path).json()["metadata"]["resourceVersion"] == version
     finally:
         world.delete(path)
@@ -273,6 +284,111 @@ def _is_taken(world: World, spec: Object) -> bool:
         "spec": spec,
     }
     return world.client.post(CAPS, json=thing).is_success
+
+
+def test_pods_of_a_policy_are_counted(world: World) -> None:
+    """Those that have not ended, by their label, every list interval."""
+    path = f"{CAPS}/counted"
+    world.plane.kubectl("create", "namespace", "counted")
+    selector = {"matchLabels": {"kubernetes.io/metadata.name": "counted"}}
+    made = world.create(CAPS, "counted", override("amd64") | {"namespaceSelector": selector})
+    digits = made["metadata"]["uid"].replace("-", "")[:10]
+    try:
+        within(1, world, ("amd64",), "counted")
+        for index in range(3):
+            pod = world.pod("counted", f"counted-{index}")
+            assert pod["metadata"]["labels"]["rightarch.dev/applied-policy"] == f"cap.{digits}"
+        wait_for(lambda: world.status(path).get("pods") == 3)
+        world.plane.kubectl("delete", "pod", "counted-0", "--namespace=counted", "--grace-period=0", "--force")
+        wait_for(lambda: world.status(path).get("pods") == 2)
+    finally:
+        world.delete(path)
+        world.plane.kubectl("delete", "namespace", "counted", "--wait=false")
+
+
+@pytest.fixture(scope="module")
+def namespace(world: World) -> Iterator[str]:
+    """A namespace with two policies for it, of which none is Mandatory, and a user who may edit there."""
+    name = "opting"
+    world.plane.kubectl("create", "namespace", name)
+    world.plane.kubectl("create", "rolebinding", "edit", "--clusterrole=edit", "--user=jane", f"--namespace={name}")
+    selector = {"matchLabels": {"kubernetes.io/metadata.name": name}}
+    world.create(CAPS, "opting-a", override("amd64") | {"namespaceSelector": selector})
+    world.create(CAPS, "opting-b", {"namespaceSelector": selector, "mode": "Audit"})
+    world.create(CAPS, "elsewhere", {"namespaceSelector": {"matchLabels": {"none": "such"}}})
+    within(1, world, ("amd64",), name)
+    yield name
+    for policy in ("opting-a", "opting-b", "elsewhere"):
+        world.delete(f"{CAPS}/{policy}")
+    world.plane.kubectl("delete", "namespace", name, "--wait=false")
+
+
+class TestOptingOut:
+    """What pod authors and administrators of namespaces may do, and what not."""
+
+    def test_a_pod_opts_out(self, world: World, namespace: str) -> None:
+        """By its annotation, where the policy lets it."""
+        pod = world.pod(namespace, "out", asks="ignore")
+        assert "affinity" not in pod["spec"]
+        assert pod["metadata"]["labels"]["rightarch.dev/decision"] == "Skipped"
+        assert "rightarch.dev/applied-policy" not in pod["metadata"]["labels"]
+        assert world.warnings == []
+
+    def test_a_pod_asks_for_another_policy(self, world: World, namespace: str) -> None:
+        """One that is for its namespace; what that one does is done."""
+        pod = world.pod(namespace, "other", asks="opting-b")
+        assert "affinity" not in pod["spec"]  # an audit
+        assert world.warnings == []
+
+    @pytest.mark.parametrize("asked", ["elsewhere", "nonsense"])
+    def test_a_pod_that_asks_for_a_policy_that_is_not_for_it_is_told(
+        self, world: World, namespace: str, asked: str
+    ) -> None:
+        """The winner stays."""
+        pod = world.pod(namespace, f"wrong-{asked}", asks=asked)
+        assert "affinity" in pod["spec"]
+        [warning] = world.warnings
+        assert f"rightarch.dev/policy: {asked} of the pod names no valid policy here: cap/opting-a applies" in warning
+
+    def test_a_namespace_opts_out(self, world: World, namespace: str) -> None:
+        """For its pods, within a second; a workload's template likewise."""
+        world.plane.kubectl("annotate", "namespace", namespace, "rightarch.dev/policy=ignore")
+        within(1, world, (), namespace)
+        world.plane.kubectl("annotate", "namespace", namespace, "rightarch.dev/policy-")
+        within(1, world, ("amd64",), namespace)
+
+    def test_nobody_who_may_edit_a_namespace_gets_out_of_a_mandatory_policy(self, world: World, namespace: str) -> None:
+        """Neither by an annotation, nor by labels, nor by a policy: that is for administrators, and ranks lower."""
+        selector = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
+        spec = {"namespaceSelector": selector, "binding": "Mandatory", "allowOptOut": False}
+        world.create(CAPS, "strict", override("arm64") | spec)
+        world.delete(f"{CAPS}/opting-a")
+        try:
+            within(1, world, ("arm64",), namespace)
+            for asked in ("ignore", "opting-b", "own"):
+                pod = world.pod(namespace, f"strict-{asked}", asks=asked, user="jane")
+                assert "arm64" in json.dumps(pod["spec"]["affinity"])
+                [warning] = world.warnings
+                assert warning == (
+                    f"rightarch: the annotation rightarch.dev/policy: {asked} of the pod is ignored: cap/strict does "
+                    "not allow opting out"
+                )
+            own = APS.format(namespace)
+            manifest = {
+                "apiVersion": "rightarch.dev/v1alpha1",
+                "kind": "ArchitecturePolicy",
+                "metadata": {"name": "own"},
+            }
+            spec = {"mode": "Off", "priority": 1_000_000}
+            refused = world.client.post(own, json=manifest | {"spec": spec}, headers={"Impersonate-User": "jane"})
+            assert refused.status_code == 403
+            world.create(own, "own", spec)  # as an administrator
+            time.sleep(1)
+            assert world.architectures(namespace) == {("arm64",)}
+            assert world.architectures(namespace, annotations={"rightarch.dev/policy": "own"}) == {("arm64",)}
+        finally:
+            world.delete(f"{CAPS}/strict")
+            world.create(CAPS, "opting-a", override("amd64") | {"namespaceSelector": selector})
 
 
 def test_nothing_was_refused_to_the_processes(world: World) -> None:

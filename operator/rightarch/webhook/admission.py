@@ -2,7 +2,7 @@
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from time import monotonic
 from typing import Any, ClassVar, Final
@@ -84,7 +84,7 @@ class Admission(ABC):
         given = self._input(review.subject)
         policy = await self._rules.effective(review.namespace, given.pod, begun + budget)
         if (aside := self._aside(review, policy)) is not None:
-            return IGNORED, reviews.allow(review.uid, aside, policy.warnings)
+            return IGNORED, reviews.allow(review.uid, aside, _prefixed(policy.warnings))
         budget = min(budget, policy.choices.on_unresolved.lookup_budget_milliseconds / 1000)
         given = replace(given, policy=policy, namespace=review.namespace)
         decision = await self._decide(review, given, begun + budget)
@@ -96,7 +96,7 @@ class Admission(ABC):
                 level, "%s a %s", "refused" if decision.denied else "admitted", self.kind, extra=_told(review, decision)
             )
         if decision.denied:
-            return decision.reason, reviews.deny(review.uid, decision.message, decision.policy.warnings)
+            return decision.reason, reviews.deny(review.uid, decision.message, _prefixed(decision.policy.warnings))
         return decision.reason, reviews.allow(review.uid, patch, warnings)
 
     async def _decide(self, review: Review, given: Input, deadline: float) -> Decision:
@@ -115,6 +115,11 @@ class Admission(ABC):
             log.error("failed on a %s", self.kind, exc_info=error, extra=_who(review, untold=untold or None))
         said = f"rightarch: internal error; the {self.kind} was admitted as it is"
         return reviews.allow(review.uid, warnings=[f"{said}, without a look at what its images support"])
+
+
+def _prefixed(warnings: Iterable[str]) -> tuple[str, ...]:
+    """Warnings with whose they are: many webhooks may warn of one object."""
+    return tuple(f"rightarch: {warning}" for warning in warnings)
 
 
 def _who(review: Review, **more: object) -> dict[str, object]:
