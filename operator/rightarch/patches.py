@@ -31,9 +31,6 @@ def spec(pod: Pod, before: Writing, writing: Writing | None, prefix: str = "") -
     return affinity + _tolerations(pod, before, writing, f"{prefix}/spec")
 
 
-terms = spec
-
-
 def entries(thing: Mapping[str, Any], kind: str, wanted: Mapping[str, str | None]) -> Patch:
     """Operations after which labels or annotations (``kind`` is the plural) of an object have values; None: are gone.
 

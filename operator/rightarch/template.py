@@ -7,7 +7,7 @@ the template; what was decided stands on the workload's own metadata. Pure.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
@@ -36,6 +36,8 @@ _DECIDED: Final = frozenset(
         Reason.ALREADY_CONSTRAINED,
         Reason.NO_COMMON_ARCHITECTURE,
         Reason.CONFLICTING_CONSTRAINT,
+        Reason.NOT_ALLOWED,
+        Reason.EMULATED,
         Reason.SKIPPED,
     }
 )
@@ -78,17 +80,17 @@ def is_owned(workload: Workload) -> bool:
 
 
 def when(kind: str, workload: Workload, policy: Effective) -> When:
-    """When the template of a workload is to be written.
+    """When the template of a workload is to be written. An audit rolls nothing.
 
     Args:
         kind: of the workload: an object of a list does not say.
         workload: the raw object.
         policy: what applies to its pods.
     """
-    rule = policy.choices.template(kind)
-    if policy.ignored or policy.choices.mode == "Off" or (is_owned(workload) and not rule.owned):
+    rule, mode = policy.choices.template(kind), policy.choices.mode
+    if policy.ignored or mode == "Off" or (is_owned(workload) and not rule.owned):
         return "Never"
-    return rule.when
+    return "OnAdmission" if mode == "Audit" and rule.when == "Reconcile" else rule.when
 
 
 def is_decided(reason: str) -> bool:
@@ -146,9 +148,9 @@ def apply(decision: Decision, workload: Workload, *, rolls_for: str | None = Non
     """
     if not is_decided(decision.reason) and standing(workload) is Standing.DECIDED:
         return []
-    before = written(workload)
-    patch = patches.terms(pod_of(workload), before, decision.writing, _path(workload))
-    record = placement.record(decision, before if decision.writing is None else decision.writing)
+    before, writing = written(workload), _of_all_pods(decision.writing)
+    patch = patches.spec(pod_of(workload), before, writing, _path(workload))
+    record = placement.record(decision, before if writing is None else writing)
     change = Rolled(_generation(workload) + 1, rolls_for) if patch and rolls_for else rolled(workload)
     if change is not None:
         record = orjson.dumps(orjson.loads(record) | {_ROLLED: [change.generation, change.policy]}).decode()
@@ -166,8 +168,13 @@ def retract(workload: Workload) -> Patch:
     """The JSON Patch of a workload that is none of our business any more: what was ours goes, with the annotation."""
     if KEY not in pods.annotations(workload):
         return []
-    patch = patches.terms(pod_of(workload), written(workload), Writing(), _path(workload))
+    patch = patches.spec(pod_of(workload), written(workload), Writing(), _path(workload))
     return patch + patches.entry(workload, "annotations", KEY, None)
+
+
+def _of_all_pods(writing: Writing | None) -> Writing | None:
+    """What holds for all pods of a template alike: which of them prefers what is decided one by one."""
+    return writing and replace(writing, preferences=())
 
 
 def _holder(workload: Workload) -> Mapping[str, Any]:

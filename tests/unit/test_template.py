@@ -1,5 +1,6 @@
 """Templates: what is written into a workload, what replaces it, and how it stands."""
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -11,6 +12,7 @@ from rightarch import template
 from rightarch.capacity import Capacity
 from rightarch.placement import Failure, Input, decide
 from rightarch.platforms import ImagePlatforms, Platform
+from rightarch.policy import Choices, Effective, Facts, Toleration
 from rightarch.reasons import Reason
 from rightarch.template import KEY, Standing, standing
 from tests.support.json_patch import patched
@@ -193,3 +195,43 @@ def test_any_annotation_can_be_read(text: str) -> None:
     workload = daemon_set(annotations={KEY: text})
     assert standing(workload) in Standing
     assert terms(after(workload, AMD64)) == [{"matchExpressions": [arch("amd64")]}]
+
+
+def effective(**choices: Any) -> Effective:  # noqa: ANN401 - any choices
+    """A policy of these choices."""
+    return Effective(Choices.model_validate(choices))
+
+
+RECONCILE = [{"kinds": ["DaemonSet"], "when": "Reconcile"}]
+
+
+@pytest.mark.parametrize(
+    ("kind", "policy", "expected"),
+    [
+        ("DaemonSet", effective(), "OnAdmission"),
+        ("Deployment", effective(), "Never"),
+        ("DaemonSet", effective(templates=RECONCILE), "Reconcile"),
+        ("Deployment", effective(templates=RECONCILE), "Never"),
+        ("DaemonSet", effective(templates=RECONCILE, mode="Off"), "Never"),
+        ("DaemonSet", effective(templates=RECONCILE, mode="Audit"), "OnAdmission"),
+        ("DaemonSet", replace(effective(templates=RECONCILE), ignored=True), "Never"),
+    ],
+)
+def test_when_a_template_is_written(kind: str, policy: Effective, expected: str) -> None:
+    """As the first rule says that names the kind; an audit rolls nothing."""
+    assert template.when(kind, daemon_set(), policy) == expected
+
+
+def test_a_share_is_no_matter_of_the_template() -> None:
+    """Which pods prefer what is decided one by one; what all may tolerate stands in the template."""
+    toleration = {"key": "arch", "operator": "Equal", "value": "arm64", "effect": "NoSchedule"}
+    facts = Facts(tolerations=(Toleration.model_validate({"architecture": "arm64", "toleration": toleration}),))
+    share = [{"architecture": "arm64", "percent": 50}]
+    policy = Effective(Choices.model_validate({"architectures": {"share": share}}), facts)
+    workload = daemon_set()
+    decision = decide(Input(template.pod_of(workload), {"app": BOTH}, NODES, policy=policy))
+    assert decision.writing
+    assert decision.writing.preferences
+    spec = patched(workload, template.apply(decision, workload))["spec"]["template"]["spec"]
+    assert list(spec["affinity"]["nodeAffinity"]) == [REQUIRED]
+    assert spec["tolerations"] == [toleration]
