@@ -24,6 +24,7 @@ EVERYWHERE = {
         "nodeclaims.karpenter.sh [] list watch",
         "nodepools.karpenter.sh [] list watch",
         "nodes [] list watch",
+        "events.events.k8s.io [] create",
         "imageplatforms.rightarch.dev [] create list patch watch",
         "architecturepolicies.rightarch.dev [] list watch",
         "clusterarchitecturepolicies.rightarch.dev [] list watch",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import TYPE_CHECKING, Any, cast
 
@@ -262,8 +263,11 @@ async def test_an_event_has_a_name_that_is_allowed(name: str) -> None:
     """Each part of it begins and ends with a letter or digit, wherever the name of the object is cut."""
     cluster = Posted()
     metadata = {"namespace": "shop", "name": name, "uid": "1"}
-    await Events(cast("Cluster", cluster), "me").tell(DAEMON_SET, {"metadata": metadata}, Event("Do", "Because", "x"))
-    (posted,) = cluster.things
+    events = Events(cast("Cluster", cluster), "me")
+    await events.tell(DAEMON_SET, {"metadata": metadata}, Event("Do", "Because", "x"))
+    writing = asyncio.create_task(events.run())
+    posted = await cluster.taken.get()
+    writing.cancel()
     part = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
     assert re.fullmatch(rf"{part}(\.{part})*", posted["metadata"]["name"])
 
@@ -272,11 +276,11 @@ class Posted:
     """A cluster that takes what is created."""
 
     def __init__(self) -> None:
-        self.things: list[dict[str, Any]] = []
+        self.taken: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
 
     async def create(self, _: str, thing: dict[str, Any]) -> dict[str, Any]:
         """Take an object."""
-        self.things.append(thing)
+        self.taken.put_nowait(thing)
         return thing
 
 

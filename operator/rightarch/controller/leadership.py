@@ -86,7 +86,7 @@ class Leadership:
         """Do all of it until one part ends, with its error: then none goes on."""
         nodes = supply.keep(self._cluster, self._nodes, self._metrics.watch_failed)
         keeping = self._keep_working(), self._keep_listing(), self._keep_counting()
-        await first(nodes, self._gates.run(), self._watching.run(), *keeping)
+        await first(nodes, self._gates.run(), self._watching.run(), self._events.run(), *keeping)
 
     async def _keep_working(self) -> None:
         await self._facts.wait()  # what the cluster knows is not asked for again
@@ -180,7 +180,7 @@ class Leadership:
         counted_by(metrics, "rightarch_templates_written", "Templates written late.", lambda: self._desk.written)
         meaning = "Workloads whose templates policies want reconciled and that are not done, by how they stand."
         metrics.gauge("rightarch_rollouts", meaning, ("state",), self._templates.rollouts)
-        counted_by(metrics, "rightarch_events_written", "Events written.", lambda: self._events.written)
+        self._events.expose(metrics)
 
 
 def _expose_work(metrics: ProcessMetrics, queue: Queue[Wanted | Key], lists: Lists) -> None:

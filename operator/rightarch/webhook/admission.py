@@ -7,6 +7,7 @@ from dataclasses import replace
 from time import monotonic
 from typing import Any, ClassVar, Final
 
+from rightarch.events import Event, Events, Regarding
 from rightarch.gather import gather
 from rightarch.keychains import Keychains
 from rightarch.logs import Seldom, fields
@@ -34,9 +35,18 @@ class Admission(ABC):
     kind: ClassVar[str]
     """What is reviewed, as people call it."""
 
-    def __init__(self, registry: Registry, nodes: Nodes, metrics: Metrics, keychains: Keychains, rules: Rules) -> None:
+    def __init__(  # noqa: PLR0913 - what a process has
+        self,
+        registry: Registry,
+        nodes: Nodes,
+        metrics: Metrics,
+        keychains: Keychains,
+        rules: Rules,
+        *,
+        events: Events | None = None,
+    ) -> None:
         self._registry, self._nodes, self._metrics, self._keychains = registry, nodes, metrics, keychains
-        self._rules = rules
+        self._rules, self._events = rules, events
         self._tracebacks = Seldom(TRACEBACK_SECONDS)
 
     async def __call__(self, body: bytes, begun: float, budget: float) -> bytes:
@@ -67,6 +77,10 @@ class Admission(ABC):
         """What is decided on, as far as the subject tells."""
 
     @abstractmethod
+    def _about(self, review: Review, subject: Subject) -> Regarding | None:
+        """What an Event is about; None where there is nothing yet that it could be about."""
+
+    @abstractmethod
     def _patch(self, decision: Decision, subject: Subject) -> Sequence[Mapping[str, Any]]:
         """What carries a decision out."""
 
@@ -90,6 +104,7 @@ class Admission(ABC):
         decision = await self._decide(review, given, begun + budget)
         patch, warnings = self._patch(decision, review.subject), decision.warnings
         self._metrics.noted(decision.notes)
+        self._say(review, review.subject, decision)
         level = logging.INFO if warnings else logging.DEBUG
         if log.isEnabledFor(level):
             log.log(
@@ -98,6 +113,14 @@ class Admission(ABC):
         if decision.denied:
             return decision.reason, reviews.deny(review.uid, decision.message, _prefixed(decision.policy.warnings))
         return decision.reason, reviews.allow(review.uid, patch, warnings)
+
+    def _say(self, review: Review, subject: Subject, decision: Decision) -> None:
+        """Have an Event tell what somebody should know. It is written later: no admission waits for it."""
+        if self._events is None or review.dry_run or not (decision.warnings or decision.denied):
+            return
+        if (about := self._about(review, subject)) is not None:
+            action = "Refuse" if decision.denied else "Admit"
+            self._events.say(about, Event(action, decision.reason, decision.message, warns=True))
 
     async def _decide(self, review: Review, given: Input, deadline: float) -> Decision:
         if skip(given.pod, given.policy):

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rightarch.events import Events, Regarding, owner_of
 from rightarch.keychains import Keychains
 from rightarch.lease import Lease
 from rightarch.metrics import Metrics
@@ -28,8 +29,10 @@ class PodAdmission(Admission):
         keychains: Keychains,
         rules: Rules,
         lease: Lease | None = None,
+        *,
+        events: Events | None = None,
     ) -> None:
-        super().__init__(registry, nodes, metrics, keychains, rules)
+        super().__init__(registry, nodes, metrics, keychains, rules, events=events)
         self._lease = lease or Lease()  # which nobody ever renews
 
     def _read(self, body: bytes) -> Review:
@@ -37,6 +40,9 @@ class PodAdmission(Admission):
 
     def _input(self, subject: Subject) -> Input:
         return Input(subject, {}, gating=self._lease.held)
+
+    def _about(self, review: Review, subject: Subject) -> Regarding | None:
+        return owner_of(subject, review.namespace)
 
     def _patch(self, decision: Decision, subject: Subject) -> Sequence[Mapping[str, Any]]:
         return apply(decision, subject)

@@ -12,6 +12,7 @@ import uvloop
 
 from rightarch import lookups, supply
 from rightarch.cluster import Cluster
+from rightarch.events import Events
 from rightarch.facts import Facts
 from rightarch.following import View, follow
 from rightarch.keychains import Keychains
@@ -66,7 +67,12 @@ async def _serve(settings: WebhookSettings) -> None:
             lookups.expose(registry, metrics)
             _expose(metrics, nodes, lease)
             means = registry, nodes, metrics, keychains, Rules(rulebook, cluster)
-            handlers: dict[str, Handler] = {PODS: PodAdmission(*means, lease), WORKLOADS: WorkloadAdmission(*means)}
+            events = Events(cluster, socket.gethostname())
+            handlers: dict[str, Handler] = {
+                PODS: PodAdmission(*means, lease, events=events),
+                WORKLOADS: WorkloadAdmission(*means, events=events),
+            }
+            events.expose(metrics)
             endpoint = Endpoint(handlers, MAX_BUDGET, metrics, lambda: readiness.draining)
             async with asyncio.TaskGroup() as group:
                 source = files or _secret(settings, cluster, metrics)
@@ -76,6 +82,7 @@ async def _serve(settings: WebhookSettings) -> None:
                     group.create_task(_follow_lease(settings, cluster, lease, metrics)),
                     group.create_task(source.keep(served)),
                     group.create_task(facts.run()),
+                    group.create_task(events.run()),
                     group.create_task(_settle(facts)),
                 ]
                 servers = Server(endpoint, served.context, metrics.refused), Server(Health(readiness.missing, metrics))

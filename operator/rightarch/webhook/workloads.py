@@ -7,6 +7,7 @@ from time import monotonic
 from typing import Any
 
 from rightarch import template
+from rightarch.events import Regarding
 from rightarch.gather import all_known
 from rightarch.placement import Decision, Input
 from rightarch.pod import Pod
@@ -43,6 +44,12 @@ class WorkloadAdmission(Admission):
                 return await self._keychains.of_template(review.namespace, pod, known)
         except TimeoutError:
             return self._keychains.of_pod(review.namespace, pod)
+
+    def _about(self, review: Review, subject: Subject) -> Regarding | None:
+        metadata = subject["metadata"]
+        if not review.name or not metadata.get("name"):
+            return None
+        return Regarding(subject["apiVersion"], review.kind, review.namespace, review.name, metadata.get("uid") or "")
 
     def _patch(self, decision: Decision, subject: Subject) -> Sequence[Mapping[str, Any]]:
         return template.apply(decision, subject)
