@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import socket
+import ssl
 import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 from tests.cluster.test_registry_faults import Refusing
 from tests.controlplane import wait_for
 from tests.images import RegistryServer, single
+from tests.support.asking import review
 from tests.support.controller import ControllerServer
-from tests.support.webhook import COMMAND
+from tests.support.sidecar import SidecarInjector
+from tests.support.webhook import COMMAND, WebhookServer, configuration
 from tests.support.world import World, world
 
 if TYPE_CHECKING:
@@ -31,6 +37,8 @@ GATE = "rightarch.dev/platforms"
 GATED = "rightarch.dev/gated"
 DECISION = "rightarch.dev/decision"
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+ADMITTED = 'rightarch_admissions_total{reason="Unresolved"}'
+ASKED = "default"
 NAMESPACE = "kube-system"
 """Which no webhook is asked about: the pods there are gated by hand."""
 PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
@@ -439,6 +447,120 @@ def test_a_pod_whose_time_is_up_goes_on_as_its_policy_says(
     (event,) = wait_for(lambda: events(made, name))
     assert (event["reason"], event["type"]) == ("GateTimedOut", "Warning")
     assert late.host in event["note"]
+
+
+def admitted(made: World, name: str, *images: str, **spec: object) -> Object:
+    """A pod as the webhook let it be created."""
+    pod = gated(name, *images, labels={"app": name}, **({"schedulingGates": []} | spec))
+    pod["metadata"]["namespace"] = ASKED
+    return made.create(pod)
+
+
+def stored(made: World, name: str) -> Object:
+    """A pod of the namespace that the webhook is asked about."""
+    found: Object = made.client.get(f"/api/v1/namespaces/{ASKED}/pods/{name}").raise_for_status().json()
+    return found
+
+
+def test_a_pod_is_held_from_its_creation_on(made: World, controller: ControllerServer, late: RegistryServer) -> None:
+    """By the webhook, which adds gate and label; other gates stay before it; a dry run shows the same."""
+    assert controller.leads
+    image, other = f"{late.host}/late/app:1", [{"name": "example.com/other"}]
+    wait_for(lambda: made.webhook.metrics()["rightarch_controller_alive"] == 1)
+    created = admitted(made, "held", image)
+    assert (gates(created), created["metadata"]["labels"][GATED]) == ([GATE], "true")
+    assert created["metadata"]["labels"][DECISION] == "Unresolved"
+    assert terms(created) == []
+    both = admitted(made, "held-twice", image, schedulingGates=other)
+    assert gates(both) == ["example.com/other", GATE]
+    dry = gated("held-dry", image, labels={}, schedulingGates=[])
+    dry["metadata"]["namespace"] = ASKED
+    shown = made.client.post(f"/api/v1/namespaces/{ASKED}/pods", params={"dryRun": "All"}, json=dry).json()
+    assert (gates(shown), shown["metadata"]["labels"][GATED]) == ([GATE], "true")
+    start(late)
+    wait_for(lambda: gates(stored(made, "held")) == [], seconds=10)
+    wait_for(lambda: gates(stored(made, "held-twice")) == ["example.com/other"], seconds=10)
+    for name in ("held", "held-twice"):
+        assert terms(stored(made, name)) == [{"matchExpressions": [arch("arm64")]}]
+    wait_for(lambda: stored(made, "held")["status"]["phase"] == "Running", seconds=10)
+    assert stored(made, "held")["spec"]["nodeName"] == "node-arm64"
+
+
+@pytest.mark.usefixtures("controller")
+def test_a_gate_in_the_manifest_is_the_webhooks_to_end(made: World, late: RegistryServer) -> None:
+    """Where all is known it goes at once; where not, it stays and gets its label."""
+    ours = [{"name": GATE}]
+    known = admitted(made, "by-author-known", made.image("arm64-only"), schedulingGates=ours)
+    assert (gates(known), GATED in known["metadata"]["labels"]) == ([], False)
+    assert terms(known) == [{"matchExpressions": [arch("arm64")]}]
+    unknown = admitted(made, "by-author-unknown", f"{late.host}/late/app:1", schedulingGates=ours)
+    assert (gates(unknown), unknown["metadata"]["labels"][GATED]) == ([GATE], "true")
+    made.client.delete(f"/api/v1/namespaces/{ASKED}/pods/by-author-unknown").raise_for_status()
+
+
+@pytest.mark.usefixtures("controller")
+def test_the_second_invocation_ends_what_the_first_began(made: World, late: RegistryServer, tmp_path: Path) -> None:
+    """The registry needs longer than the first may wait; when a sidecar is there, it has answered."""
+    start(late)
+    with SidecarInjector(made.image("multi-arch"), tmp_path) as injector:
+        made.plane.apply(configuration(injector.url, injector.ca, name="sidecar-injector"))
+        try:
+            wait_for(lambda: len(_tried(made)["spec"]["containers"]) == 2)
+            asked = made.webhook.metrics()[ADMITTED]
+            late.process.pause()
+            waking = threading.Timer(1.5, late.process.resume)
+            waking.start()
+            created = admitted(made, "twice", f"{late.host}/late/app:1")
+            waking.join()
+        finally:
+            late.process.resume()
+            made.plane.kubectl("delete", "mutatingwebhookconfiguration", "sidecar-injector")
+    assert made.webhook.metrics()[ADMITTED] - asked == 1, "the first invocation left it unresolved"
+    assert [len(created["spec"]["containers"]), gates(created)] == [2, []]
+    assert GATED not in created["metadata"]["labels"]
+    assert created["metadata"]["labels"][DECISION] == "Constrained"
+    assert terms(created) == [{"matchExpressions": [arch("arm64")]}]
+
+
+def _tried(made: World) -> Object:
+    """A pod as it would be created."""
+    pod = gated("tried", made.image("arm64-only"), labels={}, schedulingGates=[])
+    pod["metadata"]["namespace"] = ASKED
+    path = f"/api/v1/namespaces/{ASKED}/pods"
+    shown: Object = made.client.post(path, params={"dryRun": "All"}, json=pod).raise_for_status().json()
+    return shown
+
+
+def test_nobody_is_held_while_no_controller_renews_its_lease(made: World, late: RegistryServer) -> None:
+    """A Lease that is six seconds from being too old; then none. The pod goes on as after its gate, at once."""
+    path, renewed = f"/apis/coordination.k8s.io/v1/namespaces/{ASKED}/leases", datetime.now(UTC) - timedelta(seconds=24)
+    spec = {"holderIdentity": "gone", "leaseDurationSeconds": 15, "renewTime": f"{renewed:%Y-%m-%dT%H:%M:%S.%fZ}"}
+    lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "stale"}, "spec": spec}
+    made.client.post(path, json=lease).raise_for_status()
+    options = [f"--namespace={ASKED}", "--lease-name=stale"]
+    with WebhookServer(made.plane.kubeconfig, options=options) as webhook:
+        alive = "rightarch_controller_alive"
+        ends = renewed + timedelta(seconds=30)
+        assert webhook.metrics()[alive] == 1 or datetime.now(UTC) > ends
+        wait_for(lambda: webhook.metrics()[alive] == 0, seconds=10)
+        assert datetime.now(UTC) >= ends
+        patch = asked(webhook, f"{late.host}/late/app:1")
+        assert "schedulingGates" not in patch
+        assert "Unresolved" in patch
+        lease["spec"] = spec | {"holderIdentity": "new"}
+        headers = {"Content-Type": "application/merge-patch+json"}
+        made.client.patch(f"{path}/stale", json=lease, headers=headers).raise_for_status()
+        wait_for(lambda: webhook.metrics()[alive] == 1)
+        assert "schedulingGates" in asked(webhook, f"{late.host}/late/app:1")
+        made.client.delete(f"{path}/stale").raise_for_status()
+        wait_for(lambda: webhook.metrics()[alive] == 0)
+
+
+def asked(webhook: WebhookServer, image: str) -> str:
+    """The patch that a webhook answers for a pod with an image."""
+    context = ssl.create_default_context(cafile=webhook.ca)
+    answer = httpx.post(webhook.url, json=review([image]), verify=context, trust_env=False, timeout=10)
+    return base64.b64decode(answer.raise_for_status().json()["response"]["patch"]).decode()
 
 
 def test_gated_pods_outlive_everything(made: World, controller: ControllerServer, late: RegistryServer) -> None:
