@@ -6,6 +6,7 @@ not used: only its configuration, authentication and connections.
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -42,6 +43,7 @@ _JSON: Final = "application/json"
 Patch = Literal["json-patch", "merge-patch"]
 """How a change is written: as operations, or as the parts of the object that change."""
 
+_VERBS: Final = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _SUCCESS: Final = frozenset({200, 201})
 
 log = logging.getLogger(__name__)
@@ -86,9 +88,15 @@ class Access:
 
 
 class Cluster:
-    """One API server; make one by ``connect``, end it by ``aclose``."""
+    """One API server; make one by ``connect``, end it by ``aclose``.
+
+    Attributes:
+        requests: requests that were sent, by the API server's own verb and by the class of the answer's status
+            (``2xx``…) or ``error``.
+    """
 
     def __init__(self, client: ApiClient) -> None:
+        self.requests: Counter[tuple[str, str]] = Counter()
         self._client = client
 
     @classmethod
@@ -266,11 +274,24 @@ class Cluster:
             body=body,
             auth_settings=["BearerToken"],
         )
-        response = (await self._client.call_api(*parts, _request_timeout=seconds)).response
+        verb = _verb(method, query)
+        try:
+            response = (await self._client.call_api(*parts, _request_timeout=seconds)).response
+        except BaseException:
+            self.requests[verb, "error"] += 1
+            raise
+        self.requests[verb, f"{response.status // 100}xx"] += 1
         async with response:
             if response.status not in _SUCCESS:
                 raise ClusterError(response.status, _message(await response.content.read(4096)))
             yield response
+
+
+def _verb(method: str, query: Mapping[str, object]) -> str:
+    """What the API server calls a request."""
+    if method == "GET":
+        return "watch" if "watch" in query else "list" if "limit" in query else "get"
+    return _VERBS[method]
 
 
 def named(name: str | None) -> dict[str, object]:

@@ -113,7 +113,7 @@ def options(
 
 
 def expose(registry: Registry, metrics: ProcessMetrics) -> None:
-    """Show what a registry client counts. The labels are fixed words: pod authors choose the hosts."""
+    """Show what a registry client counts."""
     stats = registry.stats
     metrics.counter(
         "rightarch_lookups",
@@ -121,6 +121,8 @@ def expose(registry: Registry, metrics: ProcessMetrics) -> None:
         ("outcome",),
         lambda: {(outcome,): count for outcome, count in stats.lookups.items()},
     )
+    meaning = "The same by registry: 50 that had an image, then other, since pod authors choose the hosts."
+    metrics.counter("rightarch_registry_lookups", meaning, ("registry", "outcome"), lambda: _pairs(stats.registries))
     meaning = "Those that confirmed an answer in the background, for which nobody waited."
     metrics.counter("rightarch_lookup_refreshes", meaning, (), lambda: {(): stats.refreshes})
     metrics.gauge(
@@ -143,3 +145,18 @@ def expose(registry: Registry, metrics: ProcessMetrics) -> None:
     metrics.gauge("rightarch_registry_circuits_open", meaning, (), lambda: {(): stats.open_circuits()})
     meaning = "Answers from memory that their registry failed to confirm."
     metrics.counter("rightarch_stale_answers", meaning, (), lambda: {(): stats.stale})
+
+
+def expose_requests(cluster: Cluster, metrics: ProcessMetrics) -> None:
+    """Show what the API server is asked, but for the watches of workloads, which are kopf's."""
+    metrics.counter(
+        "rightarch_api_requests",
+        "Requests to the API server, by verb and by the class of the answer's status, or error without one.",
+        ("verb", "status"),
+        lambda: _pairs(cluster.requests),
+    )
+
+
+def _pairs(counts: Mapping[tuple[str, str], int]) -> dict[tuple[str, ...], float]:
+    """Counts of pairs, as a metric takes them."""
+    return {pair: float(count) for pair, count in counts.items()}

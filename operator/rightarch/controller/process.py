@@ -60,6 +60,7 @@ async def _serve(settings: ControllerSettings) -> None:
             facts = Facts(cluster, registry, metrics.watch_failed, settings.facts_day)
             facts.expose(metrics)
             lookups.expose(registry, metrics)
+            lookups.expose_requests(cluster, metrics)
             rulebook = Rulebook(Choices(mode=settings.default_mode))
             rulebook.expose(metrics)
             leadership = Leadership(

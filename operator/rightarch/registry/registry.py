@@ -264,7 +264,7 @@ class Registry:
         if key in self._recorded:
             self.observer.found(valid, outcome)
         word = outcome.reason.value if isinstance(outcome, ImageError) else "Found"
-        self.stats.lookups[word] += 1
+        self.stats.looked_up(reference.domain, word)
         _log.debug("looked up %s: %s", reference, word)
         return outcome
 

@@ -103,6 +103,7 @@ class Admission(ABC):
         given = replace(given, policy=policy, namespace=review.namespace)
         decision = await self._decide(review, given, begun + budget)
         patch, warnings = self._patch(decision, review.subject), decision.warnings
+        self._metrics.decided(decision.reason, policy.name)
         self._metrics.noted(decision.notes)
         self._say(review, review.subject, decision)
         level = logging.INFO if warnings else logging.DEBUG

@@ -65,6 +65,7 @@ async def _serve(settings: WebhookSettings) -> None:
             rulebook.expose(metrics)
             served.expose(metrics)
             lookups.expose(registry, metrics)
+            lookups.expose_requests(cluster, metrics)
             _expose(metrics, nodes, lease)
             means = registry, nodes, metrics, keychains, Rules(rulebook, cluster)
             events = Events(cluster, socket.gethostname())
