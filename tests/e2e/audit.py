@@ -19,7 +19,8 @@ class Request:
 
     Attributes:
         account: the ServiceAccount that asked.
-        right: what it needed: the verb and the resource with its group, as in "list daemonsets.apps".
+        right: what it needed: the verb and the resource with its group, as in "list daemonsets.apps"; of a part of an
+            object, with that, as in "patch pods/status".
         status: how it was answered.
     """
 
@@ -65,5 +66,6 @@ class Audit:
 def _request(event: Object) -> Request:
     thing = event["objectRef"]
     resource = ".".join(part for part in (thing["resource"], thing.get("apiGroup")) if part)
+    resource = "/".join(part for part in (resource, thing.get("subresource")) if part)
     account = event["user"]["username"].rpartition(":")[2]
     return Request(account, f"{event['verb']} {resource}", event["responseStatus"]["code"])
