@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from rightarch import pod as pods
-from rightarch.affinity import NOTHING, Constraints, Writing
+from rightarch.affinity import Constraints, Writing
 from rightarch.pod import PREFERRED, REQUIRED, Pod
 
 MAX_ANNOTATIONS: Final = 256 * 1024
@@ -25,7 +25,7 @@ def spec(pod: Pod, before: Writing, writing: Writing | None, prefix: str = "") -
         writing: what is to be appended to what is the pod's own; None leaves everything as it is.
         prefix: the path of the template in its workload.
     """
-    if writing is None or (writing is NOTHING and before is NOTHING):
+    if writing is None or not (before.changes or writing.changes):
         return []
     affinity = _NodeAffinity(pod, before, writing).patch(f"{prefix}/spec")
     return affinity + _tolerations(pod, before, writing, f"{prefix}/spec")

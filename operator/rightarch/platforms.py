@@ -108,13 +108,13 @@ class ImagePlatforms:
 
     def node_architectures(self, os: str) -> frozenset[str]:
         """The node architectures on which the image runs under an operating system."""
-        found = (platform.node_architecture for platform in self.platforms if platform.os == os)
-        return frozenset(architecture for architecture in found if architecture is not None)
+        return frozenset([each for p in self.platforms if p.os == os and (each := p.node_architecture) is not None])
 
     def only_386(self, os: str) -> bool:
         """Whether its index has 386 and not amd64: one of containerd's two ways to pull refuses it on amd64 nodes."""
-        names = {p.architecture for p in self.platforms if p.os == os and p.node_architecture == "amd64"}
-        return self.indexed and names == {"386"}
+        if not self.indexed or not any(p.architecture == "386" for p in self.platforms):
+            return False
+        return {p.architecture for p in self.platforms if p.os == os and p.node_architecture == "amd64"} == {"386"}
 
 
 def common_architectures(images: Iterable[ImagePlatforms], os: str) -> frozenset[str]:

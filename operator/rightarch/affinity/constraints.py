@@ -24,8 +24,15 @@ class Constraints:
     selector: Mapping[str, str]
     terms: Sequence[Term] | None
 
+    @property
+    def free(self) -> bool:
+        """Whether nothing at all is required: so it is with most pods, which need no algebra."""
+        return self.terms is None and not self.selector
+
     def named_os(self) -> str | None:
         """The one operating system that every way to satisfy the constraints has, or None."""
+        if self.free:
+            return None
         names = set[str]()
         for way in self._systems:
             if way.complement or way.absent:
@@ -41,7 +48,7 @@ class Constraints:
             os: of the nodes.
             labels: that the nodes have besides.
         """
-        if self._free and not labels:
+        if self.free and not labels:
             return architectures
         others = [(value, self._ways((key,))) for key, value in labels.items()]
         admitting = [
@@ -53,6 +60,8 @@ class Constraints:
 
     def narrowed(self, wanted: Iterable[Requirement]) -> Writing:
         """What must be appended, and where, so that the constraints imply every wanted requirement."""
+        if self.free:
+            return Writing({0: tuple(wanted)}, created=True)
         missing = [(requirement, self._ways_of(requirement.key)) for requirement in wanted]
         indexes = [0] if self.terms is None else [i for i, term in enumerate(self.terms) if not is_empty(term)]
         terms: dict[int, tuple[Requirement, ...]] = {}
@@ -90,11 +99,6 @@ class Constraints:
         for index, term in enumerate(self.terms or ()):
             said += [f"term {index}: {_worded(e)}" for e in term.get("matchExpressions") or () if e["key"] in keys]
         return "; ".join(said)
-
-    @cached_property
-    def _free(self) -> bool:
-        """Whether nothing at all is required."""
-        return self.terms is None and not self.selector
 
     @cached_property
     def _architectures(self) -> Sequence[Values]:

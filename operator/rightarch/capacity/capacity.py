@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
-from rightarch.affinity import ARCH_KEYS, OS_KEYS
+from rightarch.affinity import ARCH_KEYS, OS_KEYS, Constraints
 from rightarch.capacity.answer import Answer
 from rightarch.capacity.demand import Demand
 from rightarch.capacity.nodes import POOL, NodeKind
@@ -100,10 +100,19 @@ class Capacity:
 
     def refusal(self, demand: Demand) -> str | None:
         """Why no node can be had for a pod, or None where one can or may; in the words of ``Answer``."""
+        if demand.constraints.free and any((demand.os, each) in self._open for each in demand.architectures):
+            return None
         looked = (self._verdict(demand, each).offer for each in sorted(demand.architectures))
         if not demand.architectures or any(offer is not Offer.NO for offer in looked):
             return None
         return self.answer(demand).message
+
+    @cached_property
+    def _open(self) -> frozenset[Platform]:
+        """Those platforms that a pod gets, or may get, which asks for nothing else and tolerates nothing: most do."""
+        unbound = Constraints({}, None)
+        demands = {(os, each): Demand(unbound, frozenset({each}), os) for os, each in self.platforms}
+        return frozenset(key for key, demand in demands.items() if self._verdict(demand, key[1]).offer is not Offer.NO)
 
     def _verdict(self, demand: Demand, architecture: str) -> Verdict:
         if architecture in demand.assumed:

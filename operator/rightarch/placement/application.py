@@ -32,9 +32,7 @@ def apply(decision: Decision, pod: Pod) -> Patch:
         return []
     patch = patches.spec(pod, decision.before, decision.writing) + patches.gate(pod, held=decision.gate)
     patch += patches.entries(pod, "labels", _labels(decision, pod))
-    records = (write(decision) for write in (short, shortest))
-    fitting = next((text for text in records if patches.fits(pod, KEY, text)), None)
-    return patch + patches.entry(pod, "annotations", KEY, fitting)
+    return patch + patches.entry(pod, "annotations", KEY, _fitting(decision, pod))
 
 
 def release(decision: Decision, pod: Pod) -> Patch:
@@ -64,3 +62,11 @@ def _labels(decision: Decision, pod: Pod) -> dict[str, str | None]:
     elif decision.shared is not None and pods.labels(pod).get(SHARE) == decision.shared:
         labels[SHARE] = None
     return labels
+
+
+def _fitting(decision: Decision, pod: Pod) -> str | None:
+    """The longest record that the pod's annotations leave room for."""
+    for write in (short, shortest):
+        if patches.fits(pod, KEY, text := write(decision)):
+            return text
+    return None

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Final, Self
+from typing import Final
 
 from rightarch import pod as pods
 from rightarch.affinity import ARCH, NOTHING, OS, Constraints, Requirement, Writing
@@ -55,9 +54,9 @@ class Earlier:
 _NONE = Earlier()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Case:
-    """A pod that is to be decided on.
+    """A pod that is to be decided on; make one by ``of``.
 
     Attributes:
         given: all that is known.
@@ -65,6 +64,11 @@ class Case:
         own: the pod's constraints without what is taken back.
         os: the operating system to decide for.
         images: what is believed of each image.
+        known: those of them whose platforms are known.
+        failures: the others, each with its cause.
+        common: the node architectures on which all known images run.
+        permitted: those of them that the policy allows.
+        room: those of these that the pod's own constraints admit.
         notes: on what is believed.
     """
 
@@ -73,17 +77,45 @@ class Case:
     own: Constraints
     os: str
     images: Mapping[str, Outcome]
+    known: Mapping[str, ImagePlatforms]
+    failures: Mapping[str, Failure]
+    common: frozenset[str]
+    permitted: frozenset[str]
+    room: frozenset[str]
     notes: tuple[Note, ...]
 
     @classmethod
-    def of(cls, given: Input) -> Self:
+    def of(cls, given: Input) -> "Case":
         """The case that an input makes."""
         earlier = Earlier.of(given)
         own = pods.constraints(given.pod).without(earlier.before)
         os = pods.os_name(given.pod) or own.named_os() or DEFAULT_OS
         images, stated = believed(given.images, given.policy.facts)
         notes = (Note.OVERRIDDEN,) if stated else ()
-        return cls(given, earlier, own, os, images, (*notes, Note.STALE) if given.stale else notes)
+        return cls._with(given, earlier, own, os, images, (*notes, Note.STALE) if given.stale else notes)
+
+    def assuming(self, image: ImagePlatforms) -> "Case":
+        """The case that it would be if all images that are not known were like one."""
+        images = {**self.images, **dict.fromkeys(self.failures, image)}
+        return self._with(self.given, self.earlier, self.own, self.os, images, self.notes)
+
+    @classmethod
+    def _with(  # noqa: PLR0913, PLR0917 - what the rest is computed from
+        cls,
+        given: Input,
+        earlier: Earlier,
+        own: Constraints,
+        os: str,
+        images: Mapping[str, Outcome],
+        notes: tuple[Note, ...],
+    ) -> "Case":
+        known = {name: image for name, image in images.items() if isinstance(image, ImagePlatforms)}
+        failures = {name: image for name, image in images.items() if isinstance(image, Failure)}
+        common = common_architectures(known.values(), os)
+        allowed = given.policy.choices.architectures.allowed
+        permitted = common.intersection(allowed) if allowed else common
+        room = own.admitted(permitted, os)
+        return cls(given, earlier, own, os, images, known, failures, common, permitted, room, notes)
 
     @property
     def policy(self) -> Effective:
@@ -94,32 +126,6 @@ class Case:
     def choices(self) -> Choices:
         """How it is to be decided."""
         return self.given.policy.choices
-
-    @cached_property
-    def known(self) -> Mapping[str, ImagePlatforms]:
-        """The images whose platforms are known."""
-        return {name: image for name, image in self.images.items() if isinstance(image, ImagePlatforms)}
-
-    @cached_property
-    def failures(self) -> Mapping[str, Failure]:
-        """The others, each with its cause."""
-        return {name: image for name, image in self.images.items() if isinstance(image, Failure)}
-
-    @cached_property
-    def common(self) -> frozenset[str]:
-        """The node architectures on which all known images run."""
-        return common_architectures(self.known.values(), self.os)
-
-    @property
-    def permitted(self) -> frozenset[str]:
-        """Those of them that the policy allows."""
-        allowed = self.choices.architectures.allowed
-        return self.common.intersection(allowed) if allowed else self.common
-
-    @cached_property
-    def room(self) -> frozenset[str]:
-        """Those of them that the pod's own constraints admit."""
-        return self.own.admitted(self.permitted, self.os)
 
     def required(self, *sets: Iterable[str]) -> list[Requirement]:
         """What is required of nodes: an architecture of each set; and the operating system, where there are several."""

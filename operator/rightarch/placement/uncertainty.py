@@ -64,7 +64,7 @@ def _assumed(case: Case) -> Decision | None:
     """What becomes of a pod whose unknown images run where the policy assumes; None where that leaves it no place."""
     fallback = (Platform.of(case.os, architecture) for architecture in case.choices.on_unresolved.fallback)
     image = ImagePlatforms("", tuple(fallback), indexed=False)
-    decision = settle(replace(case, images={**case.images, **dict.fromkeys(case.failures, image)}))
+    decision = settle(case.assuming(image))
     if decision.reason in HOPELESS:
         return None
     return replace(decision, notes=(*decision.notes, Note.ASSUMED))
