@@ -1,25 +1,21 @@
-"""Writes what is generated, by ``make generate``: definitions of custom resources, and tables of two READMEs."""
+"""Writes what is generated, by ``make generate``: definitions of custom resources, and parts of pages."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import yaml
 
 from rightarch.crds import definitions
-from tests.support import chart_readme, reasons_table
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from tests.support import chart_readme, metrics_page, reasons_page, reasons_table
 
 ROOT = Path(__file__).parent.parent
 FOLDERS = (Path("crds"), Path("charts/rightarch/files/crds"))
 HEADER = "# Generated from operator/rightarch/crds by `make generate`.\n"
 
 
-def files() -> Mapping[Path, str]:
-    """The text of every generated file, by its path in the project."""
+def files() -> dict[Path, str]:
+    """The text of every generated file beside the documentation's pages, by its path in the project."""
     readme = chart_readme.generated(chart_readme.README.read_text(), chart_readme.VALUES.read_text())
     return {
         folder / f"{name}.yaml": HEADER + yaml.safe_dump(definition, sort_keys=False, width=120)
@@ -31,9 +27,14 @@ def files() -> Mapping[Path, str]:
     }
 
 
+def pages() -> dict[Path, str]:
+    """The text of every page of the documentation of which a part is generated, by its path in the project."""
+    return {page.PAGE.relative_to(ROOT): page.generated(page.PAGE.read_text()) for page in (reasons_page, metrics_page)}
+
+
 def main() -> None:
     """Write all of them."""
-    for path, text in files().items():
+    for path, text in (files() | pages()).items():
         (ROOT / path).parent.mkdir(parents=True, exist_ok=True)
         (ROOT / path).write_text(text)
         print(path)

@@ -7,13 +7,15 @@ from pydantic import BaseModel
 
 from rightarch.crds import definitions
 from rightarch.structural import structural
-from tests.generate import ROOT, files
+from tests.generate import ROOT, files, pages
+
+FILES = files() | pages()
 
 
-@pytest.mark.parametrize("path", files(), ids=str)
+@pytest.mark.parametrize("path", FILES, ids=str)
 def test_what_is_committed_is_what_is_generated(path: Path) -> None:
     """``make generate`` was run after the last change."""
-    assert (ROOT / path).read_text() == files()[path]
+    assert (ROOT / path).read_text() == FILES[path]
 
 
 def test_every_field_is_described() -> None:
