@@ -20,7 +20,7 @@ from rightarch.logs import fields
 from rightarch.pod import Pod
 from rightarch.reasons import Reason
 from rightarch.reference import Reference
-from rightarch.registry import CLUSTER, AnonymousKeychain, Chain, Credential, Keychain, Keys, Scoped, pull_scope
+from rightarch.registry import CLUSTER, Chain, Credential, Keychain, Keys, Scoped, pull_scope
 from rightarch.registry.cloud import CloudKeychain
 from rightarch.registry.dockerconfig import Entry, Malformed, matching, parse_secret
 from rightarch.registry.plugins import Plugins
@@ -30,7 +30,6 @@ from rightarch.settings import EVERYWHERE, ProcessSettings
 _NAME: Final = re.compile(DNS_SUBDOMAIN, re.ASCII)
 _ABSENT: Final = frozenset({403, 404})
 """Statuses by which an object is not to be had, until somebody makes it or gives the right to it."""
-_ANYBODY: Final = AnonymousKeychain()
 
 log = logging.getLogger(__name__)
 
@@ -105,11 +104,10 @@ class Keychains:
     def of_names(self, namespace: str, names: Sequence[str]) -> Keys:
         """Those of pods in a namespace that have these pull secrets."""
         usable = _usable(names) if names and self._readable(namespace) else ()
-        if not usable and not self._identity:
-            return _ANYBODY
         scope = pull_scope(namespace, usable)
         own = (PullSecrets(self._reader, namespace, usable, scope),) if usable else ()
-        return Chain((*own, *(each if self._shared else Scoped(each, scope) for each in self._identity)))
+        identity = (each if self._shared else Scoped(each, scope) for each in self._identity)
+        return Chain((*own, *identity), asker=namespace)
 
     def _readable(self, namespace: str) -> bool:
         return namespace in self._namespaces or EVERYWHERE in self._namespaces

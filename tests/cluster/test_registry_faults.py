@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from tests.controlplane import ControlPlane
 
 KEY = "rightarch.dev/decision"
-PODS = "/api/v1/namespaces/default/pods"
 BUDGET = 1.0
 ARM = single("linux/arm64", "registry-faults")
 
@@ -41,12 +40,12 @@ class World:
     webhook: WebhookServer
     registry: RegistryServer
 
-    def decided(self, image: str) -> tuple[dict[str, Any], float]:
-        """What is decided on a pod with an image, and how long that took."""
-        spec = {"containers": [{"name": "c", "image": image}]}
+    def decided(self, *images: str, namespace: str = "default") -> tuple[dict[str, Any], float]:
+        """What is decided on a pod with some images, and how long that took."""
+        spec = {"containers": [{"name": f"c{number}", "image": image} for number, image in enumerate(images)]}
         pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"generateName": "faults-"}, "spec": spec}
         began = time.monotonic()
-        created = self.api.post(PODS, json=pod).raise_for_status().json()
+        created = self.api.post(f"/api/v1/namespaces/{namespace}/pods", json=pod).raise_for_status().json()
         seconds = time.monotonic() - began
         found: dict[str, Any] = json.loads(created["metadata"].get("annotations", {}).get(KEY, "{}"))
         return found, seconds
@@ -124,6 +123,34 @@ def test_a_known_image_beside_eight_that_hang(world: World) -> None:
             found, seconds = each.result()
             assert found["reason"] == "Unresolved"
             assert seconds < BUDGET + 1.0
+
+
+def test_hundreds_of_hanging_hosts_of_one_namespace_harm_no_other(world: World) -> None:
+    """Ten pods of sixty images each, every one at a host that says nothing: images of others are looked up as ever."""
+    world.plane.kubectl("create", "namespace", "bystander")
+    account = "/api/v1/namespaces/bystander/serviceaccounts/default"
+    wait_for(lambda: world.api.get(account).is_success, seconds=30)
+    cold = [world.registry.push(f"fair/app{number}", "1", single("linux/arm64", str(number))) for number in range(10)]
+    usual = [world.decided(image, namespace="bystander") for image in cold[:5]]
+    with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener, ThreadPoolExecutor(10) as pool:
+        port = listener.getsockname()[1]
+        hosts = [[f"n{pod}-{number}.localhost:{port}/app:1" for number in range(60)] for pod in range(10)]
+        waiting = [pool.submit(world.decided, *each) for each in hosts]
+        assert {each.result()[0]["reason"] for each in waiting} == {"Unresolved"}
+        assert world.webhook.metrics()["rightarch_lookups_in_flight"] == 256
+        wait_for(lambda: idle(world.webhook), seconds=8)
+        beside = [world.decided(image, namespace="bystander") for image in cold[5:]]
+        assert world.webhook.metrics()["rightarch_lookups_in_flight"] == 256, "they were to hang meanwhile"
+    assert {found["reason"] for found, _ in usual + beside} == {"Constrained"}
+    assert min(seconds for _, seconds in beside) < max(seconds for _, seconds in usual) + 0.05
+    assert world.webhook.metrics()["rightarch_lookups_refused_total"] >= 600 - 256
+
+
+def idle(webhook: WebhookServer) -> bool:
+    """Whether a replica does nothing but wait, however busy the machine is."""
+    before = webhook.metrics()["process_cpu_seconds_total"]
+    time.sleep(0.3)
+    return webhook.metrics()["process_cpu_seconds_total"] - before < 0.02
 
 
 @pytest.mark.parametrize(("status", "headers"), [(429, {"Retry_After": "60"}), (503, {"Retry_After": "60"}), (500, {})])

@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import hashlib
 import socket
+import statistics
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -17,9 +18,9 @@ from rightarch.manifest import ACCEPT
 from rightarch.platforms import ImagePlatforms
 from rightarch.reasons import Reason
 from rightarch.reference import Reference
-from rightarch.registry import AnonymousKeychain, Credential, InMemoryKeychain, Registry, RegistryOptions
+from rightarch.registry import AnonymousKeychain, Chain, Credential, InMemoryKeychain, Registry, RegistryOptions
 from rightarch.registry.circuit import LONGEST_PAUSE
-from tests.images import Entry, attested, index, single
+from tests.images import Entry, RegistryServer, attested, index, single
 from tests.registry.faults import Asked, FaultServer, answer, fixed
 
 if TYPE_CHECKING:
@@ -347,6 +348,44 @@ async def test_a_server_that_hangs_up_on_tls(registry: Registry) -> None:
     """A server on this machine that speaks plain HTTP and hangs up on a TLS greeting is asked by plain HTTP."""
     async with FaultServer(None, fixed(answer(200, BODY, content_type=KIND))) as server:
         assert texts(await outcome(registry, server)) == ["linux/amd64", "linux/arm64"]
+
+
+async def test_a_namespace_with_hundreds_of_hanging_hosts_harms_itself(
+    options: RegistryOptions, made: Callable[[RegistryOptions], Registry]
+) -> None:
+    """It gets no more places than it leaves: another namespace's images, on a registry that is well, take no longer."""
+    registry = made(options)
+    with RegistryServer() as healthy, socket.create_server(("127.0.0.1", 0), backlog=1024) as silent:
+        ours, theirs = Chain((), asker="ours"), Chain((), asker="theirs")
+        names = [healthy.push(f"fair/app{number}", "1", single("linux/arm64", f"fair{number}")) for number in range(20)]
+        usual = [await timed(registry, Reference.parse(name), ours) for name in names[:10]]
+        hosts = [f"n{number}.localhost:{silent.getsockname()[1]}" for number in range(600)]
+        waits = [asyncio.create_task(registry.platforms(Reference.parse(f"{host}/app:1"), theirs)) for host in hosts]
+        await begun()
+        assert registry.stats.in_flight == options.max_lookups // 2
+        assert registry.stats.refused == 600 - options.max_lookups // 2
+        beside = [await timed(registry, Reference.parse(name), ours) for name in names[10:]]
+        assert registry.stats.in_flight == options.max_lookups // 2, "they were to hang meanwhile"
+        assert statistics.median(beside) < 2 * statistics.median(usual) + 0.02
+        for task in waits:
+            task.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+
+
+async def begun() -> None:
+    """Wait until all that was begun only waits itself: until nothing is worked on, however busy the machine is."""
+    spent = -1.0
+    async with asyncio.timeout(20):
+        while time.process_time() - spent > 0.002:
+            spent = time.process_time()
+            await asyncio.sleep(0.2)
+
+
+async def timed(registry: Registry, reference: Reference, keys: Chain) -> float:
+    """The seconds that a look-up takes, which finds its image."""
+    begun = time.perf_counter()
+    assert texts(await registry.platforms(reference, keys)) == ["linux/arm64"]
+    return time.perf_counter() - begun
 
 
 async def test_failures_leave_nothing_behind(

@@ -8,7 +8,7 @@ where the connection is made. One noun a module, each importing only those above
     login                                     the credentials of whoever runs a command
     proxies · endpoint                        through what, and where, a registry's images are asked for
     hosts · configuration                     which endpoints are configured, by containerd's files and by our own
-    memory · observer                         what is remembered, within bounds; who is told of it
+    memory · places · turns · observer        what is remembered, under way, and next; who is told of it
     challenge · address · location · domain   what servers and pod authors name, and whether it may be followed
     failures                                  what went wrong, as ImageErrors
     circuit                                   hosts that fail, and are not asked for a while

@@ -119,9 +119,14 @@ class Chain:
 
     The first scope is the narrowest, that of who asks: look-ups are shared, and failures remembered, in that of the
     first that serves the image.
+
+    Attributes:
+        keychains: in the order in which they are tried.
+        asker: whose share of the look-ups in flight is used: a namespace; empty for ourselves.
     """
 
     keychains: tuple[Keychain, ...]
+    asker: str = ""
 
 
 Keys: TypeAlias = Keychain | Chain
@@ -135,6 +140,11 @@ def links(keys: Keys, reference: Reference) -> tuple[Keychain, ...]:
     chained = keys.keychains if isinstance(keys, Chain) else (keys,)
     given = tuple(link for link in chained if link.serves(reference))
     return given if given and given[-1].scope == ANONYMOUS else (*given, _ANYBODY)
+
+
+def asker(keys: Keys) -> str:
+    """Whose share of the look-ups in flight is used."""
+    return keys.asker if isinstance(keys, Chain) else ""
 
 
 def pull_scope(namespace: str, names: Iterable[str]) -> str:

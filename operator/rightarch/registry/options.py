@@ -26,7 +26,7 @@ class RegistryOptions:
         stale_ttl: how long an answer is used after it was last confirmed, while the registry fails.
         negative_ttl: how long a failure is remembered at most; it varies, so that retries spread.
         lookup_timeout: the most that one look-up takes in all.
-        max_lookups: look-ups in flight; further ones fail at once.
+        max_lookups: look-ups in flight; further ones fail at once. One namespace gets half at most.
         max_lookups_per_registry: those of them at one registry, so that one that hangs leaves room for others.
         max_connections_per_registry: connections to one host at a time; further requests queue.
         max_images: images whose content is remembered; the least recently used is forgotten first.
@@ -46,8 +46,8 @@ class RegistryOptions:
     stale_ttl: float = 24 * 3600.0
     negative_ttl: float = 5.0
     lookup_timeout: float = 10.0
-    max_lookups: int = 256
-    max_lookups_per_registry: int = 128
+    max_lookups: int = 512
+    max_lookups_per_registry: int = 256
     max_connections_per_registry: int = 32
     max_images: int = 50_000
     max_references: int = 50_000

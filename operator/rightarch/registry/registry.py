@@ -4,7 +4,6 @@ import asyncio
 import logging
 import random
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -17,12 +16,14 @@ from rightarch.registry import failures
 from rightarch.registry.authorization import Authorizer, Flow, Result
 from rightarch.registry.client import Client
 from rightarch.registry.hosts import Hosts
-from rightarch.registry.keychain import ANONYMOUS, Credential, Keychain, Keys, links
+from rightarch.registry.keychain import ANONYMOUS, Credential, Keychain, Keys, asker, links
 from rightarch.registry.memory import Answer, Recent
 from rightarch.registry.observer import Key, Observer, Unobserved
 from rightarch.registry.options import RegistryOptions
+from rightarch.registry.places import Places
 from rightarch.registry.sender import Sender
 from rightarch.registry.stats import Stats
+from rightarch.registry.turns import Turns
 
 _log = logging.getLogger(__name__)
 _FOREVER: Final = float("inf")
@@ -49,7 +50,8 @@ class Registry:
         self._failures: Recent[Key, Answer] = Recent(options.max_failures)  # apart: bogus names must evict nothing
         self._flights: dict[Key, asyncio.Task[ImagePlatforms | ImageError]] = {}
         self._recorded: set[Key] = set()
-        self._busy: Counter[str] = Counter()
+        self._turns = Turns()
+        self._places = Places(options.max_lookups, options.max_lookups_per_registry)
         hosts = Hosts(options.registries, options.hosts_folder)
         self._client = Client(Authorizer(options, clock), self._contents, hosts)
         self._sender = Sender(options, self.stats, clock)
@@ -65,7 +67,7 @@ class Registry:
             return None
         asking, scope, answer = held
         if self._clock() >= answer.fresh_until:
-            self._refresh((scope, reference.canonical), reference, asking, record=record)
+            self._refresh((scope, reference.canonical), reference, asking, asker(keys), record=record)
         self.stats.stale += answer.stale
         if record and isinstance(answer.outcome, ImagePlatforms):
             self.observer.used((scope, reference.canonical), answer.outcome)
@@ -136,9 +138,9 @@ class Registry:
         key = (links(keys, reference)[0].scope, reference.canonical)
         task = self._flights.get(key)
         if task is None:
-            if self._full(reference):
+            if not self._places.free(reference.domain, asker(keys)):
                 return
-            task = self._start(key, reference, keys, confirm=True)
+            task = self._start(key, reference, keys, asker(keys), confirm=True)
         self._recorded.add(key)
         await asyncio.wait([task])
 
@@ -198,13 +200,13 @@ class Registry:
         key = (links(keys, reference)[0].scope, reference.canonical)
         task = self._flights.get(key)
         if task is None:
-            if self._full(reference):
+            if not self._places.free(reference.domain, asker(keys)):
                 self.stats.refused += 1
                 return UnresolvedImage(
                     Reason.LOOKUP_LIMIT,
                     f"too many images are being looked up to ask for {reference}; it is tried later",
                 )
-            task = self._start(key, reference, keys, confirm=False)
+            task = self._start(key, reference, keys, asker(keys), confirm=False)
         if record:
             self._recorded.add(key)
         await asyncio.wait([task])  # unlike awaiting the task, this leaves it alone when the wait is cancelled
@@ -212,45 +214,40 @@ class Registry:
             return UnresolvedImage(Reason.UNRESOLVED, f"{reference} was being looked up when Rightarch was stopped")
         return task.result()
 
-    def _full(self, reference: Reference) -> bool:
-        full = len(self._flights) >= self._options.max_lookups
-        return full or self._busy[reference.domain] >= self._options.max_lookups_per_registry
-
-    def _refresh(self, key: Key, reference: Reference, keys: Keys, *, record: bool) -> None:
+    def _refresh(self, key: Key, reference: Reference, keys: Keys, who: str, *, record: bool) -> None:
         if key not in self._flights:
-            if self._full(reference) or not _in_event_loop():
+            if not self._places.free(reference.domain, who) or not _in_event_loop():
                 return
-            self._start(key, reference, keys, confirm=True)
+            self._start(key, reference, keys, who, confirm=True)
             self.stats.refreshes += 1
         if record:
             self._recorded.add(key)
 
     def _start(
-        self, key: Key, reference: Reference, keys: Keys, *, confirm: bool
+        self, key: Key, reference: Reference, keys: Keys, who: str, *, confirm: bool
     ) -> asyncio.Task[ImagePlatforms | ImageError]:
-        task = asyncio.create_task(self._flight(key, reference, keys, confirm=confirm))
+        task = asyncio.create_task(self._flight(key, reference, keys, who, confirm=confirm))
         self._flights[key] = task
-        self._busy[reference.domain] += 1
+        self._places.take(reference.domain, who)
         self.stats.in_flight += 1
-        task.add_done_callback(lambda _: self._landed(key, reference))
+        task.add_done_callback(lambda _: self._landed(key, reference, who))
         return task
 
-    def _landed(self, key: Key, reference: Reference) -> None:
+    def _landed(self, key: Key, reference: Reference, who: str) -> None:
         del self._flights[key]
         self._recorded.discard(key)
         self.stats.in_flight -= 1
-        self._busy[reference.domain] -= 1
-        if not self._busy[reference.domain]:
-            del self._busy[reference.domain]
+        self._places.leave(reference.domain, who)
 
     async def _flight(
-        self, key: Key, reference: Reference, keys: Keys, *, confirm: bool
+        self, key: Key, reference: Reference, keys: Keys, who: str, *, confirm: bool
     ) -> ImagePlatforms | ImageError:
         """One look-up: never raises an ImageError, because nobody may be waiting for it any more."""
         outcome: ImagePlatforms | ImageError
         scope = key[0]
         try:
             async with asyncio.timeout(self._options.lookup_timeout):
+                await self._turns.wait(who)
                 outcome, scope = await self._tried(reference, keys, confirm=confirm)
         except TimeoutError:
             outcome = failures.timed_out(reference, self._options.lookup_timeout)

@@ -67,8 +67,16 @@ class Sender:
     def _share(self, key: Hashable, request: httpx.Request) -> asyncio.Task[httpx.Response | ImageError]:
         task = asyncio.create_task(self._caught(request))
         self._shared[key] = task
-        task.add_done_callback(lambda _: self._shared.pop(key))
+        task.add_done_callback(lambda _: self._let_go(key))
         return task
+
+    def _let_go(self, key: Hashable) -> None:
+        """Share no more, once whoever waits has taken note of the outcome: that is in the next turn of the loop.
+
+        Else who comes in between would send the same again.
+        """
+        loop = asyncio.get_running_loop()
+        loop.call_soon(loop.call_soon, self._shared.pop, key)
 
     async def _caught(self, request: httpx.Request) -> httpx.Response | ImageError:
         """An answer or an error: nobody may be waiting for it any more."""
