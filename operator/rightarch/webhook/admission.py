@@ -15,6 +15,7 @@ from rightarch.metrics import FAILED, IGNORED, Metrics
 from rightarch.placement import Decision, Input, decide, skip
 from rightarch.pod import Pod
 from rightarch.policy import Effective
+from rightarch.reasons import Note
 from rightarch.registry import Keys, Registry
 from rightarch.snapshot import Nodes
 from rightarch.webhook import review as reviews
@@ -121,7 +122,8 @@ class Admission(ABC):
             return
         if (about := self._about(review, subject)) is not None:
             action = "Refuse" if decision.denied else "Admit"
-            self._events.say(about, Event(action, decision.reason, decision.message, warns=True))
+            reason, told = (Note.NO_CAPACITY, decision.lacking) if decision.lacking else (decision.reason, decision.message)
+            self._events.say(about, Event(action, reason, told, warns=True))
 
     async def _decide(self, review: Review, given: Input, deadline: float) -> Decision:
         if skip(given.pod, given.policy):
