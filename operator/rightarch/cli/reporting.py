@@ -13,7 +13,7 @@ from typing import Final
 
 import typer
 
-from rightarch.cli import clusters, registries, report_page, report_text
+from rightarch.cli import clusters, registries, report_text
 from rightarch.cli.clusters import Place
 from rightarch.cli.exits import FINDINGS
 from rightarch.cli.progress import Progress
@@ -248,7 +248,9 @@ def _findings(found: Report) -> set[str]:
 
 def _text(found: Report, wanted: Wanted) -> str:
     if wanted.output == "html":
-        return report_page.page(found)
+        from rightarch.cli.report_page import page  # noqa: PLC0415 - templates, which no other form needs
+
+        return page(found)
     return report_text.text(found, wanted.output, to_file=wanted.output_file is not None)
 
 

@@ -201,7 +201,8 @@ def _is_exposed(shape: Shape, asked: Question) -> bool:
         return False
     os = decide(Input(_movable(shape.pod), {}, asked.nodes.capacity, shape.written)).os
     capacity, common = asked.nodes.capacity, common_architectures(known, os)
-    constraints, tolerations = pods.constraints(shape.pod), shape.pod["spec"].get("tolerations") or ()
+    constraints = pods.constraints(_implied(shape.pod, asked.nodes))
+    tolerations = shape.pod["spec"].get("tolerations") or ()
     wrong = constraints.admitted(capacity.architectures(os) - common, os)
     answer = capacity.answer(Demand(constraints, wrong, os, tolerations))
     return any(offer is not Offer.NO for offer in answer.offers.values())
