@@ -122,7 +122,8 @@ class Admission(ABC):
             return
         if (about := self._about(review, subject)) is not None:
             action = "Refuse" if decision.denied else "Admit"
-            reason, told = (Note.NO_CAPACITY, decision.lacking) if decision.lacking else (decision.reason, decision.message)
+            lacking = (Note.NO_CAPACITY, decision.lacking)
+            reason, told = lacking if decision.lacking else (decision.reason, decision.message)
             self._events.say(about, Event(action, reason, told, warns=True))
 
     async def _decide(self, review: Review, given: Input, deadline: float) -> Decision:
