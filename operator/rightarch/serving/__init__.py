@@ -5,7 +5,7 @@ One noun a module, each importing only those above it::
     asgi          the types of an application
     health        probes and scrapes, answered
     port          a socket that has one
-    transport     sends an answer in one piece
+    transport     sends the head of an answer with its body
     connection    one connection, and what one may cost
     load          all connections of a server: what they hold together, and which gives way
     server        accepts connections, and looks after them

@@ -13,7 +13,7 @@ from httptools import HttpParserError, HttpParserUpgrade
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from rightarch.serving.transport import Gathering
+from rightarch.serving.transport import Whole
 
 if TYPE_CHECKING:
     import asyncio
@@ -72,7 +72,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - asyncio's form of transports
         """Take part, unless there are too many."""
-        super().connection_made(cast("asyncio.Transport", Gathering(transport)))
+        super().connection_made(cast("asyncio.Transport", Whole(transport)))
         self._crowd.join(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -123,7 +123,7 @@ class Connection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Send the answer in one piece; then wait for the next request, or for the rest of one."""
-        cast("Gathering", self.transport).flush()
+        cast("Whole", self.transport).flush()
         self._release()
         self.used, self.since = True, monotonic()
         if self.state is State.ANSWERING and not self.pipeline:
