@@ -1,0 +1,285 @@
+"""What people are told: by ``rightarch explain`` of a real cluster, by Events, and by metrics and their page."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import ssl
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from rightarch.cli import app
+from tests.controlplane import fake_node, free_port, wait_for
+from tests.support.controller import ControllerServer
+from tests.support.facts import object_of
+from tests.support.metrics import PLAIN
+from tests.support.metrics_page import PAGE
+from tests.support.webhook import WebhookServer
+from tests.support.world import NAMESPACE, NODES, World, template, workload, world
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from typer.testing import Result
+
+DIGEST = "sha256:" + "a" * 64
+NOBODY = free_port()
+"""A port on which no registry listens: what is known of its images is known from elsewhere."""
+EVENTS = f"/apis/events.k8s.io/v1/namespaces/{NAMESPACE}/events"
+
+
+@pytest.fixture(scope="module")
+def made() -> Iterator[World]:
+    """A cluster with a webhook and two nodes more: one that is tainted, and one that is cordoned."""
+    with world() as running:
+        tainted, cordoned = fake_node("tainted-amd64", "amd64"), fake_node("cordoned-amd64", "amd64")
+        tainted["spec"]["taints"] = [
+            *tainted["spec"].get("taints", []),
+            {"key": "for", "value": "gpu", "effect": "NoSchedule"},
+        ]
+        cordoned["spec"]["unschedulable"] = True
+        running.plane.apply(tainted, cordoned)
+        yield running
+
+
+def explain(made: World, *arguments: str | Path, text: str = "") -> Result:
+    """Run the command as the administrator, without any credentials for registries."""
+    unset = dict.fromkeys((name for name in os.environ if name.startswith(("RIGHTARCH_", "KUBE"))), None)
+    home = {"HOME": str(made.plane.folder), "DOCKER_CONFIG": str(made.plane.folder / "none"), "COLUMNS": "200"}
+    command = ["explain", f"--kubeconfig={made.plane.kubeconfig}", *map(str, arguments)]
+    return CliRunner().invoke(app, command, input=text, env={**unset, **home})
+
+
+def explained(made: World, *arguments: str | Path, text: str = "") -> dict[str, Any]:
+    """The one workload that is explained, as JSON."""
+    done = explain(made, "-o", "json", *arguments, text=text)
+    assert done.stderr == ""
+    (found,) = json.loads(done.stdout)["workloads"]
+    assert isinstance(found, dict)
+    return found
+
+
+def test_knowledge_policy_and_nodes_of_the_cluster(made: World) -> None:
+    """What the cluster knows is not asked for again; which of its nodes could run it is what the scheduler finds."""
+    image = f"127.0.0.1:{NOBODY}/known/app:1"
+    made.plane.apply(object_of(image, DIGEST, ["linux/amd64"]))
+    policy = {"apiVersion": "rightarch.dev/v1alpha1", "kind": "ArchitecturePolicy", "metadata": {"name": "told"}}
+    made.plane.apply(policy | {"spec": {"podSelector": {"matchLabels": {"app": "told"}}, "mode": "Audit"}})
+    made.create(workload("Deployment", "told", image, replicas=0))
+    found = explained(made, "deployment/told")
+    assert (found["policy"]["name"], found["policy"]["mode"]) == ("ap/default/told", "Audit")
+    (told,) = found["images"]
+    assert (told["platforms"], told["digest"]) == (["linux/amd64"], DIGEST)
+    assert (told["source"]["kind"], len(told["source"]["name"])) == ("ImagePlatforms", 40)
+    assert (found["decision"]["reason"], found["decision"]["audit"]) == ("Constrained", True)
+    assert not any(operation["path"].startswith("/spec") for operation in found["patch"])
+    everywhere = {node["name"]: node["fits"] for node in found["nodes"]}
+    assert everywhere == {"node-amd64": True, "node-arm64": True, "tainted-amd64": False, "cordoned-amd64": False}
+
+
+def test_which_nodes_could_run_it_is_what_the_scheduler_finds(made: World) -> None:
+    """With the constraint that is written, taints, cordons and the pod's own labels; why not is told of each other."""
+    image = made.image("amd64-only")
+    spec = template("fits", image)["spec"]
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "fits", "namespace": NAMESPACE}, "spec": spec}
+    found = explained(made, "-f", "-", text=json.dumps(pod))
+    nodes = {node["name"]: node["obstacles"] for node in found["nodes"]}
+    assert nodes == {
+        "node-amd64": [],
+        "node-arm64": ["has kubernetes.io/arch=arm64, not kubernetes.io/arch In [amd64]"],
+        "tainted-amd64": ["has the taint for=gpu:NoSchedule"],
+        "cordoned-amd64": ["is cordoned"],
+    }
+    made.create(pod)
+    stored = made.client.get(f"/api/v1/namespaces/{NAMESPACE}/pods/fits")
+    stored = wait_for(lambda: _bound(made, "fits"))
+    assert stored["spec"]["nodeName"] == "node-amd64"
+    again = explained(made, "fits")
+    assert (again["decision"]["reason"], again["kind"]) == ("Constrained", "Pod")
+    assert again["patch"] == []  # it is as it would be today
+    shown = explain(made, "pod/fits").stdout
+    assert "Recorded:    Constrained: its images run on amd64 (linux), when it was created" in shown
+    assert "it is bound to the node node-amd64" in shown
+    assert "Nodes:       1 of 4 could run it, by labels and taints: node-amd64" in shown
+    assert "tainted-amd64 has the taint for=gpu:NoSchedule" in shown
+
+
+def _bound(made: World, name: str) -> Any:  # noqa: ANN401 - JSON
+    """A pod that has its node; None as long as it has none."""
+    pod = made.client.get(f"/api/v1/namespaces/{NAMESPACE}/pods/{name}").raise_for_status().json()
+    return pod if pod["spec"].get("nodeName") else None
+
+
+def test_a_policy_is_tried_in_place_of_the_one_that_is_there(made: World, tmp_path: Path) -> None:
+    """And nothing of it is in the cluster afterwards."""
+    policy = {"apiVersion": "rightarch.dev/v1alpha1", "kind": "ClusterArchitecturePolicy", "metadata": {"name": "try"}}
+    selector = {"podSelector": {"matchLabels": {"app": "tried"}}}
+    made.plane.apply(policy | {"spec": selector})
+    file = tmp_path / "policy.json"
+    file.write_text(json.dumps(policy | {"spec": selector | {"architectures": {"allowed": ["arm64"]}}}))
+    text = json.dumps(workload("Deployment", "tried", made.image("amd64-only")))
+    assert explained(made, "-f", "-", text=text)["decision"]["reason"] == "Constrained"
+    tried = explained(made, "-f", "-", "--policy", file, text=text)
+    assert (tried["policy"]["name"], tried["decision"]["reason"]) == ("cap/try", "NotAllowed")
+    stored = made.client.get("/apis/rightarch.dev/v1alpha1/clusterarchitecturepolicies/try").raise_for_status().json()
+    assert "allowed" not in json.dumps(stored["spec"])
+
+
+def test_what_is_not_there_or_not_to_be_read(made: World, tmp_path: Path) -> None:
+    """Is said in the API server's words, with status 1; a cluster that is away likewise."""
+    done = explain(made, "deployment/nobody", "-n", "shop")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert 'deployment/nobody in namespace shop: deployments.apps "nobody" not found' in done.stderr
+    away = tmp_path / "away"
+    away.write_text(re.sub(r"127\.0\.0\.1:\d+", f"127.0.0.1:{NOBODY}", made.plane.kubeconfig.read_text()))
+    done = explain(made, f"--kubeconfig={away}", "web")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "the API server can't be reached" in done.stderr
+    done = explain(made, "--context=other", "web")
+    assert (done.exit_code, "the context is 'other', which is not among its contexts" in done.stderr) == (2, True)
+
+
+def events(made: World, name: str) -> list[dict[str, Any]]:
+    """The Events of ours about an object of a name."""
+    items = made.client.get(EVENTS).raise_for_status().json()["items"]
+    ours = [item for item in items if item["reportingController"].startswith("rightarch.dev")]
+    return [item for item in ours if item["regarding"]["name"] == name]
+
+
+def test_an_event_for_an_owner_and_not_for_each_pod(made: World) -> None:
+    """Of a Deployment's three pods one, at the Deployment, with the words of the warning; a later pod brings none."""
+    made.create(workload("Deployment", "apart", made.image("amd64-only"), replicas=3))
+    wait_for(lambda: len(made.pods("apart")) == 3)
+    assert events(made, "apart") == []
+    spec = {"nodeSelector": {"kubernetes.io/arch": "arm64"}}
+    item = workload("Deployment", "against", made.image("amd64-only"), replicas=3)
+    item["spec"]["template"]["spec"] |= spec
+    made.create(item)
+    wait_for(lambda: len(made.pods("against")) == 3)
+    (event,) = wait_for(lambda: events(made, "against"))
+    assert (event["reason"], event["type"], event["action"]) == ("ConflictingConstraint", "Warning", "Admit")
+    assert event["regarding"] == {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "namespace": NAMESPACE,
+        "name": "against",
+    }
+    assert "its images run on amd64 (linux), and its own constraints admit none" in event["note"]
+    made.plane.kubectl("scale", "deployment/against", "--replicas=5", f"--namespace={NAMESPACE}")
+    wait_for(lambda: len(made.pods("against")) == 5)
+    time.sleep(World.MARGIN)
+    assert len(events(made, "against")) == 1
+    shown = made.plane.kubectl("events", "--for=deployment/against", f"--namespace={NAMESPACE}")
+    assert "ConflictingConstraint" in shown
+
+
+def test_replicas_agree(made: World) -> None:
+    """Another replica says nothing again: the Event is there by its name."""
+    pod = template("agree", made.image("amd64-only"), nodeSelector={"kubernetes.io/arch": "arm64"})
+    owner = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "agree", "uid": "1", "controller": True}
+    pod["metadata"] |= {"name": "agree-0", "namespace": NAMESPACE, "ownerReferences": [owner]}
+    with WebhookServer(made.plane.kubeconfig) as other:
+        for webhook in (made.webhook, other):
+            before = _told(webhook)
+            review = {"uid": "1", "kind": {"group": "", "version": "v1", "kind": "Pod"}, "operation": "CREATE"}
+            review |= {"namespace": NAMESPACE, "object": {"apiVersion": "v1", "kind": "Pod", **pod}}
+            body = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": review}
+            trust = ssl.create_default_context(cafile=webhook.ca)
+            httpx.post(webhook.url, json=body, verify=trust, trust_env=False).raise_for_status()
+            wait_for(partial(_has_changed, webhook, before))
+        assert _told(other) == {"Written": 0, "Told": 1, "Dropped": 0, "Failed": 0}
+    assert len(events(made, "agree")) == 1
+
+
+def _has_changed(webhook: WebhookServer, before: dict[str, float]) -> bool:
+    return _told(webhook) != before
+
+
+def _told(webhook: WebhookServer) -> dict[str, float]:
+    """What became of a webhook's Events."""
+    metrics = webhook.metrics()
+    return {
+        word: metrics[f'rightarch_events_total{{outcome="{word}"}}']
+        for word in ("Written", "Told", "Dropped", "Failed")
+    }
+
+
+def test_nobody_waits_for_an_event(made: World) -> None:
+    """The API server takes three seconds for each, and the pod is there at once; a dry run has none at all."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as hanging:
+        webhook = {
+            "name": "slow.example.com",
+            "clientConfig": {"url": f"https://127.0.0.1:{hanging.getsockname()[1]}/"},
+            "rules": [
+                {
+                    "operations": ["CREATE"],
+                    "apiGroups": ["events.k8s.io"],
+                    "apiVersions": ["v1"],
+                    "resources": ["events"],
+                }
+            ],
+            "admissionReviewVersions": ["v1"],
+            "failurePolicy": "Ignore",
+            "sideEffects": "None",
+            "timeoutSeconds": 3,
+        }
+        kind = "ValidatingWebhookConfiguration"
+        slow = {"apiVersion": "admissionregistration.k8s.io/v1", "kind": kind, "metadata": {"name": "slow"}}
+        made.plane.apply(slow | {"webhooks": [webhook]})
+        time.sleep(2)  # until the API server asks it
+        spec = template("waits", made.image("amd64-only"), nodeSelector={"kubernetes.io/arch": "arm64"})["spec"]
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "dry", "namespace": NAMESPACE}, "spec": spec}
+        path = f"/api/v1/namespaces/{NAMESPACE}/pods"
+        dry = made.client.post(path, params={"dryRun": "All"}, json=pod).raise_for_status()
+        assert "ConflictingConstraint" in dry.headers["warning"]
+        begun = time.monotonic()
+        made.create(pod | {"metadata": {"name": "waits", "namespace": NAMESPACE}})
+        took = time.monotonic() - begun
+        assert events(made, "waits") == []
+        wait_for(lambda: events(made, "waits"), seconds=30)
+        assert time.monotonic() - begun > 2.9
+        assert took < 1
+        made.plane.kubectl("delete", kind.lower(), "slow")
+    assert events(made, "dry") == []
+
+
+def test_the_page_of_metrics_names_what_is_served(made: World) -> None:
+    """By both processes, with their types and labels, and nothing else."""
+    text = PAGE.read_text()
+    both, webhook, controller = (_documented(part) for part in re.split(r"^## ", text, flags=re.MULTILINE)[2:])
+    assert _served(made.webhook.health) == both | webhook
+    with ControllerServer(made.plane.kubeconfig) as running:
+        wait_for(lambda: running.leads)
+        served = _served(running.health)
+    own = {name: kind for name, kind in controller.items() if not name.startswith("rightarch_certificate_")}
+    assert served == both | own  # the certificate is nobody's here
+
+
+def _documented(part: str) -> dict[str, str]:
+    """The metrics of a part of the page, with their types."""
+    rows = re.findall(r"^\| `(rightarch_\w+)` \| (\w+) \|", part, re.MULTILINE)
+    return dict(rows)
+
+
+def _served(health: str) -> dict[str, str]:
+    """The metrics that a process serves, with their types."""
+    text = httpx.get(f"{health}/metrics", trust_env=False, verify=PLAIN).raise_for_status().text
+    found = re.findall(r"^# TYPE (rightarch_\w+) (\w+)$", text, re.MULTILINE)
+    return {name: "info" if name.endswith("_info") else kind for name, kind in found if not name.endswith("_created")}
+
+
+def test_counts_by_policy_registry_and_verb(made: World) -> None:
+    """Policies by name, a registry that had an image by its host, and the API server's own verbs."""
+    metrics = made.webhook.metrics()
+    assert metrics['rightarch_decisions_total{policy="built-in",reason="ConflictingConstraint"}'] >= 1
+    assert metrics[f'rightarch_registry_lookups_total{{outcome="Found",registry="{made.registry.host}"}}'] >= 1
+    assert metrics['rightarch_api_requests_total{status="2xx",verb="create"}'] >= 1
+    assert not any(node in name for name in metrics for node in NODES)
