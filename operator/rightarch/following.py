@@ -47,11 +47,21 @@ class View:
         metadata: whether the objects' metadata alone is asked for.
         labels: the label selector of those that are asked for; all if it is empty. One that is selected no more is
             as good as gone.
+        fields: likewise, the field selector.
+        news: whether the store takes objects that are new alone, and not what changes of those that it has.
     """
 
     read: Callable[[Object], Any]
     metadata: bool = False
     labels: str = ""
+    fields: str = ""
+    news: bool = False
+
+    @property
+    def selectors(self) -> dict[str, str]:
+        """The selectors, as the API server is asked by them."""
+        stated = {"labelSelector": self.labels, "fieldSelector": self.fields}
+        return {name: selector for name, selector in stated.items() if selector}
 
 
 def _without_managers(thing: Object) -> Object:
@@ -118,7 +128,7 @@ class _Following:
 
     def __init__(self, cluster: Cluster, path: str, store: Store, name: str | None, view: View) -> None:
         self._cluster, self._path, self._store, self._view = cluster, path, store, view
-        self._selectors = named(name) | ({"labelSelector": view.labels} if view.labels else {})
+        self._selectors = named(name) | view.selectors
         self._resource_version: str | None = None
         self.events = 0
 
@@ -161,7 +171,7 @@ class _Following:
         self.events += 1
         if kind == "DELETED":
             self._store.remove(self._view.read(changed))
-        elif kind != "BOOKMARK":
+        elif kind == "ADDED" or (kind == "MODIFIED" and not self._view.news):
             self._store.put(self._view.read(changed))
         self._resource_version = changed["metadata"]["resourceVersion"]
 

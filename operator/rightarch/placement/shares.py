@@ -14,15 +14,15 @@ OTHERS: Final = "others"
 """The choice of those pods that prefer the architectures which no share names."""
 
 
-def possible(stated: Architectures, room: frozenset[str]) -> Mapping[str, int]:
+def possible(stated: Architectures, room: frozenset[str] | None) -> Mapping[str, int]:
     """The choices that a pod has, each with its part of the workload's pods, in percent of all choices.
 
     Args:
         stated: what the policy says.
-        room: the architectures that the pod may run on.
+        room: the architectures that the pod may run on; None where they are not known yet, so that all are possible.
     """
-    choices = {each.architecture: each.percent for each in stated.share if each.architecture in room}
-    if room.difference(each.architecture for each in stated.share):
+    choices = {each.architecture: each.percent for each in stated.share if room is None or each.architecture in room}
+    if room is None or room.difference(each.architecture for each in stated.share):
         choices[OTHERS] = 100 - sum(each.percent for each in stated.share)
     return choices
 
@@ -34,11 +34,15 @@ def preferred(choice: str, stated: Architectures, room: frozenset[str]) -> froze
     return room.difference(each.architecture for each in stated.share)
 
 
-def choose(given: Input, room: frozenset[str]) -> str | None:
+def choose(given: Input, room: frozenset[str] | None) -> str | None:
     """The choice for a pod, or None where it has none.
 
     A choice that stands on the pod already is kept. Pods with the same value of the label that ``sameFor`` names get
     the same one. All others get that which lacks the most.
+
+    Args:
+        given: with the counts.
+        room: as of ``possible``.
     """
     stated = given.policy.choices.architectures
     choices = possible(stated, room)

@@ -10,6 +10,7 @@ from rightarch.placement.decision import Decision
 from rightarch.placement.inputs import Failure
 from rightarch.placement.refusal import refused
 from rightarch.placement.settlement import settle
+from rightarch.placement.shares import choose
 from rightarch.placement.words import cut, listed
 from rightarch.platforms import ImagePlatforms, Platform
 from rightarch.reasons import Note, Reason
@@ -23,7 +24,8 @@ def uncertain(case: Case) -> Decision:
     action, notes = _action(case, reason) if case.failures else ("Allow", ())
     match action:
         case "Gate":
-            return case.decision(reason, message, None, case.permitted, notes, gate=True)
+            share = _share(case)
+            return case.decision(reason, message, None, case.permitted, notes, gate=True, share=share)
         case "Deny":
             field = "onUnresolved.action" if reason is Reason.UNRESOLVED else "onUnreadable"
             return refused(case, reason, message, field)
@@ -31,6 +33,11 @@ def uncertain(case: Case) -> Decision:
             told = f"{message}; assumed to run on {listed(assumed.architectures)}"
             return replace(assumed, reason=reason, message=told, images=case.images, notes=(*assumed.notes, *notes))
     return case.decision(reason, message, None, case.permitted, notes)
+
+
+def _share(case: Case) -> str | None:
+    """The share choice of a pod that is held: made now, where it can be counted, and kept at its release."""
+    return choose(case.given, None) if case.choices.architectures.share else None
 
 
 def _cause(failures: Mapping[str, Failure]) -> tuple[Reason, str]:

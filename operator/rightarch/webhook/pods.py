@@ -1,14 +1,17 @@
 """Admission of pods."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from rightarch import pod as pods
 from rightarch.events import Events, Regarding, owner_of
 from rightarch.keychains import Keychains
 from rightarch.lease import Lease
 from rightarch.metrics import Metrics
-from rightarch.placement import Decision, Input, apply
+from rightarch.placement import SHARE, Decision, Input, apply, decide
 from rightarch.registry import Registry
+from rightarch.shares import Choice, Shares, owner
 from rightarch.snapshot import Nodes
 from rightarch.webhook import review as reviews
 from rightarch.webhook.admission import Admission, Subject
@@ -29,17 +32,29 @@ class PodAdmission(Admission):
         keychains: Keychains,
         rules: Rules,
         lease: Lease | None = None,
+        shares: Shares | None = None,
         *,
         events: Events | None = None,
     ) -> None:
         super().__init__(registry, nodes, metrics, keychains, rules, events=events)
         self._lease = lease or Lease()  # which nobody ever renews
+        self._shares = shares or Shares()
 
     def _read(self, body: bytes) -> Review:
         return reviews.read(body)
 
     def _input(self, subject: Subject) -> Input:
         return Input(subject, {}, gating=self._lease.held)
+
+    def _weighed(self, given: Input, *, record: bool) -> Decision:
+        """Where a policy shares pods out, they are counted: nothing else may come between count and choice."""
+        if not given.policy.choices.architectures.share:
+            return decide(given)
+        whose = owner(given.pod, given.place)
+        decision = decide(replace(given, counts=self._shares.counts(whose)))
+        if record and decision.share is not None and pods.labels(given.pod).get(SHARE) != decision.share:
+            self._shares.chose(Choice(whose, decision.share))
+        return decision
 
     def _about(self, review: Review, subject: Subject) -> Regarding | None:
         return owner_of(subject, review.namespace)
