@@ -121,22 +121,22 @@ def test_wrong_values_are_refused(helm: Helm, values: dict[str, object], told: s
 
 def test_a_ca_is_rendered_only_where_it_is_given(helm: Helm) -> None:
     """Whoever keeps it otherwise would lose it by each upgrade."""
-    assert [client.get("caBundle") for client in clients(helm, **MODES["secret"])] == ["bWluZQ=="] * 2
+    assert [client.get("caBundle") for client in clients(helm, **MODES["secret"])] == ["bWluZQ=="] * 3
     for mode in MODES.keys() - {"secret"}:
-        assert [client.get("caBundle") for client in clients(helm, **MODES[mode])] == [None] * 2
+        assert [client.get("caBundle") for client in clients(helm, **MODES[mode])] == [None] * 3
 
 
 def test_the_api_server_reaches_the_webhook_by_service_or_url(helm: Helm) -> None:
-    """A path for pods, another for workloads."""
+    """A path for pods, another for workloads, another for pods that are on a node."""
     service = {"name": "trial-rightarch-webhook", "namespace": NAMESPACE, "port": 443}
-    paths = ["/mutate/pods", "/mutate/workloads"]
+    paths = ["/mutate/pods", "/mutate/workloads", "/warn/pods"]
     assert clients(helm) == [{"service": service | {"path": path}} for path in paths]
     by_url = clients(helm, **MODES["self-managed by url"])
     assert by_url == [{"url": f"https://127.0.0.1:1234{path}"} for path in paths]
 
 
 def test_excluded_namespaces_are_added_to_those_that_always_are(helm: Helm) -> None:
-    """Each once, for both webhooks."""
+    """Each once, for all webhooks."""
     [configuration] = rendered(
         helm, "MutatingWebhookConfiguration", webhook={"excludedNamespaces": ["kube-system", "mine"]}
     )
@@ -265,8 +265,10 @@ def test_pull_secrets_may_be_read_where_the_processes_are_told(
     """What is granted is what is used: by name, for both processes, and never listed."""
     for container in containers(helm, secrets=secrets).values():
         assert options(container)["--pull-secrets"] == told
-    roles = rendered(helm, "ClusterRole", secrets=secrets)
-    for role in (each for each in roles if each["metadata"]["name"] != "trial-rightarch-release"):
+    processes = {f"trial-rightarch-{component}" for component in ("webhook", "controller")}
+    roles = [each for each in rendered(helm, "ClusterRole", secrets=secrets) if each["metadata"]["name"] in processes]
+    assert len(roles) == 2
+    for role in roles:
         rules = [rule["verbs"] for rule in role["rules"] if "secrets" in rule["resources"]]
         assert rules == ([["get"]] if everywhere else [])
     roles = [item for item in rendered(helm, "Role", secrets=secrets) if item["metadata"]["namespace"] != NAMESPACE]

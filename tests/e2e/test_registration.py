@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 PODS = "pods.rightarch.dev"
 WORKLOADS = "workloads.rightarch.dev"
+LIVE = "live.rightarch.dev"
 DRY = {"dryRun": "All"}
 COUNT = re.compile(r'^apiserver_admission_webhook_fail_open_count\{name="([^"]+)",type="admit"\} (\S+)$', re.MULTILINE)
 CONTAINERS = [{"name": "main", "image": "127.0.0.1:9/app"}]
@@ -162,3 +163,17 @@ def test_replica_sets_are_never_sent(sent: Sent) -> None:
     """A Deployment would not know its own again."""
     item = daemon_set() | {"kind": "ReplicaSet"}
     assert sent.after("POST", "/apis/apps/v1/namespaces/daemons/replicasets", item) == []
+
+
+def test_a_pod_on_a_node_is_sent_when_it_gets_an_image(sent: Sent) -> None:
+    """Controllers, schedulers and kubelets change pods all the time, and nobody should be asked about that."""
+    collection, merge = "/api/v1/namespaces/daemons/pods", "application/strategic-merge-patch+json"
+    bound = {"metadata": {"name": "bound"}, "spec": {"containers": CONTAINERS, "nodeName": "amd64-node"}}
+    sent.client.post(collection, json=POD | bound).raise_for_status()
+    other = [{"name": "main", "image": "127.0.0.1:9/app:2"}]
+    assert sent.after("PATCH", f"{collection}/bound", {"metadata": {"labels": {"a": "b"}}}, merge) == []
+    assert sent.after("PATCH", f"{collection}/bound/status", {"status": {"message": "m"}}, merge) == []
+    assert sent.after("PATCH", f"{collection}/bound", {"spec": {"containers": other}}, merge) == [LIVE]
+    ephemeral = {"spec": {"ephemeralContainers": [{"name": "e", "image": "127.0.0.1:9/app:3"}]}}
+    assert sent.after("PATCH", f"{collection}/bound/ephemeralcontainers", ephemeral, merge) == [LIVE]
+    sent.client.delete(f"{collection}/bound", params={"gracePeriodSeconds": 0}).raise_for_status()

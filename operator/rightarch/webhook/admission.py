@@ -30,24 +30,14 @@ log = logging.getLogger(__name__)
 Subject = Mapping[str, Any]
 
 
-class Admission(ABC):
+class Answering(ABC):
     """Answers reviews of one kind. Never makes anything worse: what fails here admits it as it is."""
 
     kind: ClassVar[str]
     """What is reviewed, as people call it."""
 
-    def __init__(  # noqa: PLR0913 - what a process has
-        self,
-        registry: Registry,
-        nodes: Nodes,
-        metrics: Metrics,
-        keychains: Keychains,
-        rules: Rules,
-        *,
-        events: Events | None = None,
-    ) -> None:
-        self._registry, self._nodes, self._metrics, self._keychains = registry, nodes, metrics, keychains
-        self._rules, self._events = rules, events
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
         self._tracebacks = Seldom(TRACEBACK_SECONDS)
 
     async def __call__(self, body: bytes, begun: float, budget: float) -> bytes:
@@ -72,6 +62,36 @@ class Admission(ABC):
     @abstractmethod
     def _read(self, body: bytes) -> Review:
         """The review."""
+
+    @abstractmethod
+    async def _answer(self, review: Review, begun: float, budget: float) -> tuple[str, bytes]:
+        """The Reason by which a review is counted, and the answer to it; as called."""
+
+    def _failed(self, review: Review, error: Exception) -> bytes:
+        """The answer after a failure of ours."""
+        self._metrics.errors.inc()
+        if (untold := self._tracebacks.turn()) is not None:
+            log.error("failed on a %s", self.kind, exc_info=error, extra=_who(review, untold=untold or None))
+        said = f"rightarch: internal error; the {self.kind} was admitted as it is"
+        return reviews.allow(review.uid, warnings=[f"{said}, without a look at what its images support"])
+
+
+class Admission(Answering):
+    """Answers by a patch: gathers, decides, and applies."""
+
+    def __init__(  # noqa: PLR0913 - what a process has
+        self,
+        registry: Registry,
+        nodes: Nodes,
+        metrics: Metrics,
+        keychains: Keychains,
+        rules: Rules,
+        *,
+        events: Events | None = None,
+    ) -> None:
+        super().__init__(metrics)
+        self._registry, self._nodes, self._keychains = registry, nodes, keychains
+        self._rules, self._events = rules, events
 
     @abstractmethod
     def _input(self, subject: Subject) -> Input:
@@ -134,14 +154,6 @@ class Admission(ABC):
         capacity = self._nodes.capacity
         found = await gather(given.pod, capacity, self._registry, keys, seconds, policy=given.policy, record=record)
         return decide(replace(given, images=found.images, capacity=found.capacity, stale=found.stale))
-
-    def _failed(self, review: Review, error: Exception) -> bytes:
-        """The answer after a failure of ours."""
-        self._metrics.errors.inc()
-        if (untold := self._tracebacks.turn()) is not None:
-            log.error("failed on a %s", self.kind, exc_info=error, extra=_who(review, untold=untold or None))
-        said = f"rightarch: internal error; the {self.kind} was admitted as it is"
-        return reviews.allow(review.uid, warnings=[f"{said}, without a look at what its images support"])
 
 
 def _prefixed(warnings: Iterable[str]) -> tuple[str, ...]:

@@ -112,7 +112,7 @@ _NODE_AFFINITY: Final = Object(
         PREFERRED: Array(Object({"weight": Integer(), "preference": _TERM})),
     }
 )
-_CONTAINERS: Final = Array(Object({"image": _TEXT}))
+_CONTAINERS: Final = Array(Object({"name": _TEXT, "image": _TEXT}))
 _METADATA: Final = Object(
     {
         "name": _TEXT,
@@ -126,6 +126,7 @@ _SPEC: Final = Object(
     {
         "containers": _CONTAINERS,
         "initContainers": _CONTAINERS,
+        "ephemeralContainers": _CONTAINERS,
         "nodeSelector": Texts(),
         "nodeName": _TEXT,
         "affinity": Object({"nodeAffinity": _NODE_AFFINITY}),

@@ -22,6 +22,7 @@ MAX_WARNING: Final = 256
 MAX_WARNINGS: Final = 4096
 """Bytes that it shows of all warnings of a response."""
 
+_CONTAINERS: Final = ("initContainers", "containers", "ephemeralContainers")
 _WORKLOADS: Final[Mapping[tuple[object, object], Object]] = {
     ("apps", "Deployment"): WORKLOAD,
     ("apps", "StatefulSet"): WORKLOAD,
@@ -81,6 +82,18 @@ def read_workload(body: bytes) -> Review:
         Refused: with status 400 and what is wrong.
     """
     return _read(body, _workload)
+
+
+def read_live(body: bytes) -> Review:
+    """Read an AdmissionReview of a pod that is on a node, and gets another image or an ephemeral container.
+
+    Returns:
+        A review whose subject has, of all containers, only those whose image is new; None where none is.
+
+    Raises:
+        Refused: with status 400 and what is wrong.
+    """
+    return _read(body, _changed)
 
 
 def allow(uid: str, patch: Iterable[Mapping[str, Any]] = (), warnings: Iterable[str] = ()) -> bytes:
@@ -161,6 +174,26 @@ def _pod(request: Mapping[str, Any]) -> Pod | None:
     if pod.get("kind") != "Pod" or pod.get("apiVersion") != "v1":
         raise Refused(400, "request.object is not a Pod of v1, as request.kind says")
     return _of_form(request, "object", POD)
+
+
+def _changed(request: Mapping[str, Any]) -> Pod | None:
+    """The pod on a node that gets images, with the containers that get them."""
+    kind, part = _object(request.get("kind"), "request.kind"), request.get("subResource") or None
+    if (kind.get("group"), kind.get("version"), kind.get("kind")) != ("", "v1", "Pod"):
+        return None
+    if request.get("operation") != "UPDATE" or part not in (None, "ephemeralcontainers"):
+        return None
+    pod, old = _of_form(request, "object", POD), _of_form(request, "oldObject", POD)
+    before = {each.get("name"): each.get("image") for each in _containers(old)}
+    changed = [each for each in _containers(pod) if each.get("image") != before.get(each.get("name"))]
+    if not changed or not pod["spec"].get("nodeName"):
+        return None
+    rest = {key: value for key, value in pod["spec"].items() if key not in _CONTAINERS}
+    return {**pod, "spec": {**rest, "containers": changed}}
+
+
+def _containers(pod: Pod) -> list[Mapping[str, Any]]:
+    return [each for key in _CONTAINERS for each in pod["spec"].get(key) or ()]
 
 
 def _name(request: Mapping[str, Any], thing: Mapping[str, Any] | None) -> str:

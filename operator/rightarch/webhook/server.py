@@ -26,6 +26,7 @@ from rightarch.settings import WebhookSettings
 from rightarch.snapshot import Nodes
 from rightarch.webhook.certificate import Files, Secret, ServedCertificate, Source
 from rightarch.webhook.endpoint import MAX_BUDGET, Endpoint, Handler
+from rightarch.webhook.live import LivePods
 from rightarch.webhook.pods import PodAdmission
 from rightarch.webhook.readiness import Readiness
 from rightarch.webhook.rules import Rules
@@ -33,6 +34,7 @@ from rightarch.webhook.workloads import WorkloadAdmission
 
 PODS: Final = "/mutate/pods"
 WORKLOADS: Final = "/mutate/workloads"
+LIVE: Final = "/warn/pods"
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +74,7 @@ async def _serve(settings: WebhookSettings) -> None:
             handlers: dict[str, Handler] = {
                 PODS: PodAdmission(*means, lease, events=events),
                 WORKLOADS: WorkloadAdmission(*means, events=events),
+                LIVE: LivePods(*means),
             }
             events.expose(metrics)
             endpoint = Endpoint(handlers, MAX_BUDGET, metrics, lambda: readiness.draining)

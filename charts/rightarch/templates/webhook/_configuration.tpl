@@ -16,7 +16,7 @@ caBundle: {{ $root.Values.certificates.caBundle | quote }}
 {{- end }}
 {{- end }}
 
-{{/* What both webhooks have in common. */}}
+{{/* What all webhooks have in common. */}}
 {{- define "rightarch.webhookCommon" -}}
 namespaceSelector:
   matchExpressions:
