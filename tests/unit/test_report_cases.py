@@ -1,6 +1,6 @@
 """The golden cases of `tests/cases/report`: objects in, a verdict for each workload out."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,8 @@ import yaml
 from rightarch.capacity import NodePool
 from rightarch.placement import Failure
 from rightarch.platforms import ImagePlatforms, Platform
+from rightarch.pod import Pod
+from rightarch.policy import Choices, Effective, Kind, Policies, Policy
 from rightarch.reasons import Reason
 from rightarch.report.inventory import Inventory
 from rightarch.report.manifests import add
@@ -64,7 +66,18 @@ def question(case: Case) -> Question:
         ),
         case.get("guarded", False),
         case.get("updates", {}),
+        policy(case),
     )
+
+
+def policy(case: Case) -> Callable[[str, Pod], Effective]:
+    """What applies to pods, by the one cluster policy of a case, if it has one."""
+    read = [
+        Policy.of(Kind.CLUSTER, {"metadata": {"name": "p", "uid": "u"}, "spec": spec})
+        for spec in case.get("policy", [])
+    ]
+    policies = Policies.of(read, Choices())
+    return lambda namespace, pod: policies.effective(namespace, {}, {}, pod)
 
 
 def told(workload: Workload, judgement: Judgement, expected: Mapping[str, Any]) -> dict[str, Any]:
@@ -88,7 +101,7 @@ def test_case(case: Case) -> None:
     assert set(found) == set(case["expect"])
     for owner, said in case["expect"].items():
         judgement = judge(found[owner], question(case))
-        usual = {"risk": None, "fields": [], "blocking": [], "unknown": {}, "tolerations": []}
+        usual: dict[str, Any] = {"risk": None, "fields": [], "blocking": [], "unknown": {}, "tolerations": []}
         expected = {key: value for key, value in said.items() if key != "cause"}
         assert told(found[owner], judgement, said) == usual | expected
         assert (said["cause"] in judgement.cause) if "cause" in said else not judgement.cause

@@ -124,7 +124,8 @@ async def _asked(wanted: Wanted, collected: Collected, registry: Registry, pulli
     """Look up what the cluster does not know."""
     pullers = _pullers(collected.workloads)
     references, wrong = looking.distinct(pullers)
-    known = {each: collected.facts[each.canonical] for each in references if each.canonical in collected.facts}
+    facts = {} if wanted.sizes == "all" else collected.facts  # the size of an image is its registry's to tell
+    known = {each: facts[each.canonical] for each in references if each.canonical in facts}
     todo = [
         looking.Wanted(each, names, pulling.keys(p for name in names for p in pullers[name]))
         for each, names in references.items()
@@ -137,7 +138,8 @@ async def _asked(wanted: Wanted, collected: Collected, registry: Registry, pulli
         seeing = Looking(registry, lambda reference: progress.done(str(reference)))
         images |= await seeing.look(todo)
     storage = None if wanted.sizes == "none" else await seeing.measure(shelf, hub=wanted.sizes == "all")
-    question = Question(wanted.architecture, images, collected.nodes, collected.guarded)
+    effective = collected.rulebook.effective
+    question = Question(wanted.architecture, images, collected.nodes, collected.guarded, policy=effective)
     if wanted.suggest_updates:
         question = replace(question, updates=await _updates(question, references, pulling, pullers, registry))
     return _Asked(question, storage, len(todo), len(known))

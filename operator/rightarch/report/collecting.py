@@ -9,6 +9,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from rightarch import crds
 from rightarch.capacity import NodePool, sighting
 from rightarch.cluster import NODES, Cluster, ClusterError
 from rightarch.errors import RightarchError
@@ -16,12 +17,14 @@ from rightarch.facts import PATH as FACTS
 from rightarch.facts import Fact
 from rightarch.facts.fact import read as read_fact
 from rightarch.platforms import ImagePlatforms
+from rightarch.policy import Kind, Policy
 from rightarch.registry import ANONYMOUS
 from rightarch.report import manifests
 from rightarch.report.inventory import Inventory
 from rightarch.report.nodes import Node, Nodes
 from rightarch.report.resources import Resources
 from rightarch.report.workload import Workload
+from rightarch.rulebook import Rulebook
 
 Object = Mapping[str, Any]
 
@@ -86,6 +89,7 @@ class Collected:
         facts: the platforms of images that the cluster knows, by canonical reference.
         guarded: whether Rightarch's admission is asked about pods.
         notes: what could not be read, and what that means, for people.
+        rulebook: the policies.
     """
 
     workloads: Sequence[Workload]
@@ -93,6 +97,7 @@ class Collected:
     facts: Mapping[str, ImagePlatforms] = field(default_factory=dict)
     guarded: bool = False
     notes: tuple[str, ...] = ()
+    rulebook: Rulebook = field(default_factory=Rulebook)
 
 
 async def collect(cluster: Cluster, wanted: Selection) -> Collected:
@@ -121,14 +126,14 @@ class _Collector:
     async def run(self) -> Collected:
         """Read everything; what does not depend on one another at the same time."""
         scopes = await self._scopes()
-        nodes, facts, guarded, usage = await asyncio.gather(
-            self._nodes(), self._facts(), self._guarded(), self._usage(scopes)
+        nodes, facts, guarded, usage, rulebook = await asyncio.gather(
+            self._nodes(), self._facts(), self._guarded(), self._usage(scopes), self._rulebook(scopes)
         )
-        inventory = Inventory(usage=usage)
+        inventory = Inventory(usage=usage, labelled=any(map(len, rulebook.shelves.values())))
         chosen = await self._fill(inventory, scopes)
         await self._owners(inventory, scopes)
         workloads = await asyncio.to_thread(inventory.workloads, chosen)
-        return Collected(workloads, nodes, facts, guarded, tuple(self._notes))
+        return Collected(workloads, nodes, facts, guarded, tuple(self._notes), rulebook)
 
     async def _scopes(self) -> list[str]:
         """Where lists are read: of the whole cluster (an empty text), or of the namespaces that may be read."""
@@ -189,6 +194,19 @@ class _Collector:
             if error.status not in {*_REFUSED, _ABSENT}:
                 raise
             return []
+
+    async def _rulebook(self, scopes: Sequence[str]) -> Rulebook:
+        """The policies that may be read, and the labels of namespaces, by which they select."""
+        book = Rulebook()
+        own = crds.ARCHITECTURE_POLICIES
+        paths = {Kind.CLUSTER: [crds.CLUSTER_ARCHITECTURE_POLICIES.path]}
+        paths[Kind.NAMESPACED] = [f"/apis/{crds.API_VERSION}/{scope}{own.plural}" for scope in scopes]
+        for kind, each in paths.items():
+            found = [raw for path in each for raw in await self._optional(path)]
+            book.shelves[kind].replace([Policy.of(kind, raw) for raw in found])
+        if any(map(len, book.shelves.values())):
+            book.namespaces.replace(await self._optional(NAMESPACES))
+        return book
 
     async def _facts(self) -> Mapping[str, ImagePlatforms]:
         """What the cluster knows of images. Whoever may list it may know it: the answer of any scope will do."""

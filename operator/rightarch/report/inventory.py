@@ -24,6 +24,21 @@ Object = Mapping[str, Any]
 
 _DONE: Final = frozenset({"Succeeded", "Failed"})
 _DEFAULT_CONTAINER: Final = "kubectl.kubernetes.io/default-container"
+_SINGLE: Final = frozenset(
+    {
+        "apps.kubernetes.io/pod-index",
+        "batch.kubernetes.io/controller-uid",
+        "batch.kubernetes.io/job-completion-index",
+        "batch.kubernetes.io/job-name",
+        "controller-revision-hash",
+        "controller-uid",
+        "job-name",
+        "pod-template-generation",
+        "pod-template-hash",
+        "statefulset.kubernetes.io/pod-name",
+    }
+)
+"""Labels that controllers of Kubernetes give to single pods, or to those of one version."""
 _PINNED: Final = "pinned"
 """The member by which a reduced pod tells that its controller chose its node."""
 _MAX_CHAIN: Final = 16
@@ -78,10 +93,17 @@ class Inventory:
         planned: whether a template without pods stands for as many as it asks for, as in a manifest that nobody
             applied yet; in a cluster it has the pods that it has.
         usage: what pods use, by namespace and name.
+        labelled: whether pods of other labels are told apart, as policies that select pods need it.
     """
 
-    def __init__(self, *, planned: bool = False, usage: Mapping[tuple[str, str], Resources] | None = None) -> None:
-        self._planned, self._usage = planned, usage or {}
+    def __init__(
+        self,
+        *,
+        planned: bool = False,
+        usage: Mapping[tuple[str, str], Resources] | None = None,
+        labelled: bool = False,
+    ) -> None:
+        self._planned, self._usage, self._labelled = planned, usage or {}, labelled
         self._groups: dict[str, _Group] = {}
         self._templates: dict[str, _Template] = {}
         self._parents: dict[str, Ref | None] = {}
@@ -92,7 +114,7 @@ class Inventory:
             return
         ref = _controller(pod) or _itself(pod, "Pod")
         group = self._groups.setdefault(ref.uid, _Group(ref))
-        reduced = _unpinned(_reduced(pod, keep_node=False))
+        reduced = _unpinned(self._reduced(pod, keep_node=False))
         shape = orjson.dumps(reduced, option=orjson.OPT_SORT_KEYS)
         group.shapes.setdefault(shape, reduced)
         place = shape, pod["spec"].get("nodeName") or ""
@@ -114,7 +136,7 @@ class Inventory:
         puller = Puller(ref.namespace, secrets, "" if secrets else pods.service_account(template))
         self._templates[ref.uid] = _Template(
             ref.owner,
-            _reduced(template, keep_node=True),
+            self._reduced(template, keep_node=True),
             written,
             puller,
             replicas,
@@ -142,6 +164,16 @@ class Inventory:
         found = [self._merged(owner, members) for owner, members in groups.items()]
         found += [each for each in self._bare(chosen) if each.owner not in groups]
         return sorted(found, key=lambda each: each.owner)
+
+    def _reduced(self, pod: Pod, *, keep_node: bool) -> Pod:
+        """What of a pod decides where it may run; the node that it got is no wish of its own."""
+        annotations = pods.annotations(pod)
+        metadata: dict[str, Any] = {}
+        if said := {key: annotations[key] for key in (KEY, MIRROR, _DEFAULT_CONTAINER) if key in annotations}:
+            metadata["annotations"] = said
+        if self._labelled and (labels := {k: v for k, v in pods.labels(pod).items() if not _is_single(k)}):
+            metadata["labels"] = labels
+        return {"metadata": metadata, "spec": _spec(pod.get("spec") or {}, keep_node=keep_node)}
 
     def _top(self, ref: Ref) -> Ref:
         for _ in range(_MAX_CHAIN):
@@ -225,10 +257,8 @@ def _sum(each: Iterable[Resources]) -> Resources:
     return total
 
 
-def _reduced(pod: Pod, *, keep_node: bool) -> Pod:
-    """What of a pod decides where it may run; the node that it got is no wish of its own."""
-    spec: Mapping[str, Any] = pod.get("spec") or {}
-    kept = {key: spec[key] for key in ("nodeSelector", "os", "tolerations") if spec.get(key)}
+def _spec(spec: Mapping[str, Any], *, keep_node: bool) -> dict[str, Any]:
+    kept = {key: spec[key] for key in ("nodeSelector", "os", "runtimeClassName", "tolerations") if spec.get(key)}
     if required := ((spec.get("affinity") or {}).get("nodeAffinity") or {}).get(pods.REQUIRED):
         kept["affinity"] = {"nodeAffinity": {pods.REQUIRED: required}}
     for kind in ("initContainers", "containers"):
@@ -236,9 +266,12 @@ def _reduced(pod: Pod, *, keep_node: bool) -> Pod:
             kept[kind] = [_container(each) for each in spec[kind]]
     if keep_node and spec.get("nodeName"):
         kept["nodeName"] = spec["nodeName"]
-    annotations = pods.annotations(pod)
-    said = {key: annotations[key] for key in (KEY, MIRROR, _DEFAULT_CONTAINER) if key in annotations}
-    return {"metadata": {"annotations": said} if said else {}, "spec": kept}
+    return kept
+
+
+def _is_single(label: str) -> bool:
+    """Whether a label tells pods of one workload apart, or is one of ours."""
+    return label in _SINGLE or label.startswith("rightarch.dev/")
 
 
 def _unpinned(pod: Pod) -> Pod:

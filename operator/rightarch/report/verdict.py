@@ -4,7 +4,7 @@ All of it is asked of the engine that decides for pods (``placement.decide``): o
 and once as if each of them ran on the wanted architecture alone, which tells what the pod's own constraints say.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final
@@ -15,6 +15,7 @@ from rightarch.capacity import Demand, Offer
 from rightarch.placement import KEY, Decision, Failure, Input, decide, read_record
 from rightarch.platforms import ImagePlatforms, Platform, common_architectures
 from rightarch.pod import MIRROR, Pod
+from rightarch.policy import BUILT_IN, Effective
 from rightarch.reasons import Reason
 from rightarch.report.nodes import HARDWARE, Nodes
 from rightarch.report.workload import DAEMON_SET, Shape, Workload
@@ -100,6 +101,7 @@ class Question:
         nodes: those of the cluster; none where they can't be read.
         guarded: whether Rightarch's admission sees pods that are yet to come.
         updates: per image that lacks the architecture, the newer one that has it.
+        policy: what applies to a pod of a namespace.
     """
 
     architecture: str
@@ -107,110 +109,166 @@ class Question:
     nodes: Nodes = field(default_factory=Nodes)
     guarded: bool = False
     updates: Mapping[str, str] = field(default_factory=dict)
+    policy: Callable[[str, Pod], Effective] = lambda _namespace, _pod: BUILT_IN
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """A shape that is to be judged.
+
+    Attributes:
+        policy: what applies to it, as if it were obeyed: one that opted out can move all the same.
+        decision: what the engine makes of it where nothing but its images and constraints count.
+        images: what is believed of them.
+    """
+
+    shape: Shape
+    asked: Question
+    policy: Effective
+    decision: Decision
+    images: Mapping[str, Image]
+
+    @classmethod
+    def of(cls, shape: Shape, namespace: str, asked: Question) -> "_Case":
+        """The case that a shape makes."""
+        free, policy = _movable(shape.pod), _obeyed(asked.policy(namespace, shape.pod))
+        images = {name: asked.images.get(name, _NOT_ASKED) for name in pods.image_names(free)}
+        decision = decide(Input(free, images, asked.nodes.capacity, shape.written, policy=policy))
+        return cls(shape, asked, policy, decision, {**images, **decision.images})
+
+    @property
+    def os(self) -> str:
+        """The operating system that was decided for."""
+        return self.decision.os
+
+    def known(self) -> list[ImagePlatforms]:
+        """What is known of images."""
+        return [image for image in self.images.values() if isinstance(image, ImagePlatforms)]
+
+    @property
+    def foreign(self) -> bool:
+        """Whether its RuntimeClass runs programs of other architectures, on whatever node."""
+        return pods.runtime_class(self.shape.pod) in self.policy.facts.runtime_classes
+
+    @property
+    def own(self) -> Constraints:
+        """The workload's own constraints, without what Rightarch wrote."""
+        written = self.shape.written or read_record(pods.annotations(self.shape.pod).get(KEY))[1]
+        return pods.constraints(self.shape.pod).without(written)
 
 
 def judge(workload: Workload, asked: Question) -> Judgement:
     """The verdict on a workload: the worst on any of its pods, and all that keeps them."""
-    each = [_judge(shape, asked) for shape in workload.shapes]
+    cases = [_Case.of(shape, workload.owner.namespace, asked) for shape in workload.shapes]
+    each = [_judge(case) for case in cases]
     worst = max(each, key=lambda judgement: SEVERITY.index(judgement.verdict))
     return replace(
         worst,
         blocking=_joined(judgement.blocking for judgement in each),
         unknown=_joined(judgement.unknown for judgement in each),
-        risk=_risk(workload, asked),
+        risk=_risk(workload, cases, [judgement.verdict is Verdict.EMULATED for judgement in each]),
     )
 
 
-def _judge(shape: Shape, asked: Question) -> Judgement:
-    free = _movable(shape.pod)
-    images = {name: asked.images.get(name, _NOT_ASKED) for name in pods.image_names(free)}
-    decision = decide(Input(free, images, asked.nodes.capacity, shape.written))
-    lacking = tuple(name for name, image in images.items() if _lacks(image, asked.architecture, decision.os))
+def _judge(case: _Case) -> Judgement:
+    images, architecture = case.images, case.asked.architecture
+    lacking = tuple(name for name, image in images.items() if _lacks(image, architecture, case.os))
     unknown = tuple((name, image.reason) for name, image in images.items() if isinstance(image, Failure))
     if lacking:
-        return _blocked(lacking, unknown, decision, asked)
+        return _emulated(case, lacking) or _blocked(case, lacking, unknown)
     if unknown or not images:
-        return Judgement(Verdict.UNKNOWN, decision.message, unknown=unknown)
-    return _pinned(shape, decision, asked) or Judgement(Verdict.READY)
+        return Judgement(Verdict.UNKNOWN, case.decision.message, unknown=unknown)
+    return _pinned(case) or Judgement(Verdict.READY)
 
 
-def _blocked(
-    lacking: tuple[str, ...], unknown: tuple[tuple[str, Reason], ...], decision: Decision, asked: Question
-) -> Judgement:
-    if decision.reason == "Emulated" and asked.architecture in decision.architectures:
+def _emulated(case: _Case, lacking: tuple[str, ...]) -> Judgement | None:
+    """Whether a policy has what the images lack emulated on nodes of the architecture."""
+    decision = case.decision
+    if case.foreign:
         return Judgement(Verdict.EMULATED, decision.message, lacking)
-    updates = {name: asked.updates[name] for name in lacking if name in asked.updates}
+    if decision.reason is Reason.EMULATED and case.asked.architecture in decision.architectures:
+        return Judgement(Verdict.EMULATED, decision.message, lacking)
+    return None
+
+
+def _blocked(case: _Case, lacking: tuple[str, ...], unknown: tuple[tuple[str, Reason], ...]) -> Judgement:
+    updates = {name: case.asked.updates[name] for name in lacking if name in case.asked.updates}
     if len(updates) == len(lacking) and not unknown:
         cause = "; ".join(f"{old} has it as {new}" for old, new in updates.items())
         return Judgement(Verdict.READY_WITH_UPDATE, cause, lacking, updates=updates)
-    each = "; ".join(f"{name} has {_platforms(asked.images[name])}" for name in lacking)
-    return Judgement(
-        Verdict.BLOCKED, f"no {decision.os}/{asked.architecture}: {each}", lacking, unknown, updates=updates
-    )
+    each = "; ".join(f"{name} has {_platforms(case.images[name])}" for name in lacking)
+    cause = f"no {case.os}/{case.asked.architecture}: {each}"
+    return Judgement(Verdict.BLOCKED, cause, lacking, unknown, updates=updates)
 
 
-def _pinned(shape: Shape, decision: Decision, asked: Question) -> Judgement | None:
-    """What of the pod itself keeps it from the architecture, if anything does."""
-    as_if = ImagePlatforms("sha256:0", (Platform.of(decision.os, asked.architecture),), indexed=True)
-    images = dict.fromkeys(pods.image_names(shape.pod), as_if)
-    pod = _implied(shape.pod, asked.nodes)
-    told = decide(Input(pod, images, asked.nodes.capacity, shape.written))
-    if told.reason is Reason.SKIPPED:
-        return Judgement(Verdict.PINNED, told.message, fields=_node_fields(shape.pod))
+def _pinned(case: _Case) -> Judgement | None:
+    """What of the pod itself, or of its policy, keeps it from the architecture, if anything does."""
+    told = _as_if(case)
+    if told.reason is Reason.SKIPPED and _stays(case.shape.pod):
+        return Judgement(Verdict.PINNED, told.message, fields=_node_fields(case.shape.pod))
     if told.reason is Reason.CONFLICTING_CONSTRAINT:
-        fields = _fields(shape, decision.os, asked)
+        fields = _fields(case)
         return Judgement(Verdict.PINNED, f"its own constraints name other machines: {', '.join(fields)}", fields=fields)
-    return _kept_out(shape, decision.os, asked)
+    if told.reason is Reason.NOT_ALLOWED:
+        field = f"{case.policy.name}: spec.architectures.allowed"
+        return Judgement(
+            Verdict.PINNED, f"its policy does not allow {case.asked.architecture}: {field}", fields=(field,)
+        )
+    return _kept_out(case, told)
 
 
-def _kept_out(shape: Shape, os: str, asked: Question) -> Judgement | None:
+def _as_if(case: _Case) -> Decision:
+    """What the engine would make of the pod if each of its images ran on the wanted architecture alone."""
+    image = ImagePlatforms("sha256:0", (Platform.of(case.os, case.asked.architecture),), indexed=True)
+    images = dict.fromkeys(pods.image_names(case.shape.pod), image)
+    policy = replace(case.policy, facts=replace(case.policy.facts, overrides=()))
+    pod, capacity = _implied(case.shape.pod, case.asked.nodes), case.asked.nodes.capacity
+    return decide(Input(pod, images, capacity, case.shape.written, policy=policy))
+
+
+def _kept_out(case: _Case, told: Decision) -> Judgement | None:
     """What keeps it from all nodes of the architecture that could be had, where that is but taints."""
-    demand = _demand(shape, asked.architecture, os)
-    found = asked.nodes.capacity.answer(demand).verdicts[asked.architecture]
+    architecture, added = case.asked.architecture, told.writing.tolerations if told.writing else ()
+    tolerations = (*pods.tolerations(case.shape.pod), *added)
+    demand = Demand(case.own, frozenset({architecture}), case.os, tolerations, case.policy.facts.assumed)
+    found = case.asked.nodes.capacity.answer(demand).verdicts[architecture]
     if found.offer is not Offer.NO or not found.missing or CORDON in found.missing:
         return None
-    tolerations = tuple(taint.toleration() for taint in found.missing)
-    return Judgement(Verdict.PINNED, str(found), fields=("spec.tolerations",), tolerations=tolerations)
+    lines = tuple(taint.toleration() for taint in found.missing)
+    return Judgement(Verdict.PINNED, str(found), fields=("spec.tolerations",), tolerations=lines)
 
 
-def _demand(shape: Shape, architecture: str, os: str) -> Demand:
-    """What a pod asks of a node of one architecture, apart from what Rightarch asks for it."""
-    tolerations = shape.pod["spec"].get("tolerations") or ()
-    return Demand(_own(shape), frozenset({architecture}), os, tolerations)
+def _obeyed(policy: Effective) -> Effective:
+    """What applies to a pod, as far as it says on what it may run: not whether it is left alone for now."""
+    off = policy.ignored or policy.choices.mode == "Off"
+    choices = BUILT_IN.choices if off else policy.choices
+    return replace(policy, ignored=False, choices=choices.model_copy(update={"operating_systems": _SYSTEMS}))
 
 
-def _own(shape: Shape) -> Constraints:
-    """The workload's own constraints, without what Rightarch wrote."""
-    written = shape.written or read_record(pods.annotations(shape.pod).get(KEY))[1]
-    return pods.constraints(shape.pod).without(written)
-
-
-def _risk(workload: Workload, asked: Question) -> Risk | None:
+def _risk(workload: Workload, cases: Sequence[_Case], emulated: Sequence[bool]) -> Risk | None:
     """What may go wrong with the pods that there are, by what is known of their images."""
     for placed in workload.placed:
-        node = asked.nodes.get(placed.node)
-        if node and any(_lacks(i, node.architecture, node.os) for i in _known(workload.shapes[placed.shape], asked)):
+        case = cases[placed.shape]
+        node = case.asked.nodes.get(placed.node)
+        if (
+            node
+            and not emulated[placed.shape]
+            and any(_lacks(image, node.architecture, node.os) for image in case.known())
+        ):
             return Risk.MISPLACED
-    return Risk.EXPOSED if any(_is_exposed(shape, asked) for shape in workload.shapes) else None
+    return Risk.EXPOSED if any(map(_is_exposed, cases)) else None
 
 
-def _is_exposed(shape: Shape, asked: Question) -> bool:
+def _is_exposed(case: _Case) -> bool:
     """Whether the cluster has, or may get, a node that admits the pods as they are now, and an image does not."""
-    known = _known(shape, asked)
-    if not known or (not shape.stored and asked.guarded) or _stays(shape.pod):
+    shape, known, capacity = case.shape, case.known(), case.asked.nodes.capacity
+    if not known or (not shape.stored and case.asked.guarded) or _stays(shape.pod) or case.foreign:
         return False
-    os = decide(Input(_movable(shape.pod), {}, asked.nodes.capacity, shape.written)).os
-    capacity, common = asked.nodes.capacity, common_architectures(known, os)
-    constraints = pods.constraints(_implied(shape.pod, asked.nodes))
-    tolerations = shape.pod["spec"].get("tolerations") or ()
-    wrong = constraints.admitted(capacity.architectures(os) - common, os)
-    answer = capacity.answer(Demand(constraints, wrong, os, tolerations))
+    constraints = pods.constraints(_implied(shape.pod, case.asked.nodes))
+    elsewhere = capacity.architectures(case.os) - common_architectures(known, case.os)
+    wrong = constraints.admitted(elsewhere, case.os)
+    answer = capacity.answer(Demand(constraints, wrong, case.os, pods.tolerations(shape.pod)))
     return any(offer is not Offer.NO for offer in answer.offers.values())
-
-
-def _known(shape: Shape, asked: Question) -> list[ImagePlatforms]:
-    found = (asked.images.get(name) for name in pods.image_names(shape.pod))
-    return [image for image in found if isinstance(image, ImagePlatforms)]
 
 
 def _lacks(image: Image, architecture: str, os: str) -> bool:
@@ -281,9 +339,9 @@ def _requirement(nodes: Nodes, key: str, values: Iterable[str]) -> Expression | 
 _TERMS: Final = f"spec.affinity.nodeAffinity.{pods.REQUIRED}.nodeSelectorTerms"
 
 
-def _fields(shape: Shape, os: str, asked: Question) -> tuple[str, ...]:
+def _fields(case: _Case) -> tuple[str, ...]:
     """The fields that exclude the architecture, each by itself; those that do so only together, all of them."""
-    own = _own(shape)
+    own, os, asked = case.own, case.os, case.asked
     entries = {f'spec.nodeSelector["{key}"]={value}': _selecting(key, value) for key, value in own.selector.items()}
     for index, term in enumerate(own.terms or ()):
         for expression in term.get("matchExpressions") or ():
@@ -325,5 +383,6 @@ def holds_back_nodes(workload: Workload, judgement: Judgement) -> bool:
     }
 
 
+_SYSTEMS: Final = ("linux", "windows")
 _MAX_SHOWN: Final = 6
 _NOT_ASKED: Final = Failure(Reason.UNRESOLVED, "it was not asked for")
