@@ -7,7 +7,7 @@ the template; what was decided stands on the workload's own metadata. Pure.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
@@ -148,9 +148,9 @@ def apply(decision: Decision, workload: Workload, *, rolls_for: str | None = Non
     """
     if not is_decided(decision.reason) and standing(workload) is Standing.DECIDED:
         return []
-    before, writing = written(workload), _of_all_pods(decision.writing)
-    patch = patches.spec(pod_of(workload), before, writing, _path(workload))
-    record = placement.record(decision, before if writing is None else writing)
+    before = written(workload)
+    patch = patches.spec(pod_of(workload), before, decision.writing, _path(workload))
+    record = placement.record(decision, before if decision.writing is None else decision.writing)
     change = Rolled(_generation(workload) + 1, rolls_for) if patch and rolls_for else rolled(workload)
     if change is not None:
         record = orjson.dumps(orjson.loads(record) | {_ROLLED: [change.generation, change.policy]}).decode()
@@ -170,11 +170,6 @@ def retract(workload: Workload) -> Patch:
         return []
     patch = patches.spec(pod_of(workload), written(workload), Writing(), _path(workload))
     return patch + patches.entry(workload, "annotations", KEY, None)
-
-
-def _of_all_pods(writing: Writing | None) -> Writing | None:
-    """What holds for all pods of a template alike: which of them prefers what is decided one by one."""
-    return writing and replace(writing, preferences=())
 
 
 def _holder(workload: Workload) -> Mapping[str, Any]:

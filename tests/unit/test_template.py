@@ -229,9 +229,8 @@ def test_a_share_is_no_matter_of_the_template() -> None:
     share = [{"architecture": "arm64", "percent": 50}]
     policy = Effective(Choices.model_validate({"architectures": {"share": share}}), facts)
     workload = daemon_set()
-    decision = decide(Input(template.pod_of(workload), {"app": BOTH}, NODES, policy=policy))
-    assert decision.writing
-    assert decision.writing.preferences
+    written = template.written(workload)
+    decision = decide(Input(template.pod_of(workload), {"app": BOTH}, NODES, written, policy=policy))
     spec = patched(workload, template.apply(decision, workload))["spec"]["template"]["spec"]
     assert list(spec["affinity"]["nodeAffinity"]) == [REQUIRED]
     assert spec["tolerations"] == [toleration]
