@@ -7,13 +7,19 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from tests.bench import burst, cold, cold_start, controller, endpoint, facts, lookups
+from tests.bench import burst, cold, cold_start, controller, endpoint, facts, lookups, policies
 from tests.bench.figures import console
 from tests.bench.stage import stage
 
 ON_STAGE = {"burst": burst.main, "endpoint": endpoint.main, "cold": cold.main}
 """What is measured on one stage, in so many rounds."""
-ALONE = {"cold-start": cold_start.main, "facts": facts.main, "controller": controller.main, "lookups": lookups.main}
+ALONE = {
+    "cold-start": cold_start.main,
+    "facts": facts.main,
+    "controller": controller.main,
+    "lookups": lookups.main,
+    "policies": policies.main,
+}
 """What sets its own stage."""
 PARTS = (*ON_STAGE, *ALONE)
 

@@ -2,9 +2,10 @@
 
 import asyncio
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import cycle, islice
 from time import perf_counter
 from typing import cast
 from urllib.parse import urlsplit
@@ -32,16 +33,21 @@ class Sent:
 
 def send(url: str, context: ssl.SSLContext, body: bytes, requests: int, connections: int) -> Sent:
     """Send the same review again and again, each connection one at a time."""
-    return uvloop.run(_send(url, context, body, requests, connections))
+    return send_each(url, context, [body], requests, connections)
 
 
-async def _send(url: str, context: ssl.SSLContext, body: bytes, requests: int, connections: int) -> Sent:
+def send_each(url: str, context: ssl.SSLContext, bodies: Sequence[bytes], requests: int, connections: int) -> Sent:
+    """Send reviews in turn, again and again, each connection one at a time."""
+    return uvloop.run(_send(url, context, bodies, requests, connections))
+
+
+async def _send(url: str, context: ssl.SSLContext, bodies: Sequence[bytes], requests: int, connections: int) -> Sent:
     parts = urlsplit(url)
     head = f"POST {parts.path}?timeout=5s HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: application/json\r\n"
-    request = f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+    each_once = [f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body for body in bodies]
     loop = asyncio.get_running_loop()
-    left = iter(range(requests))
-    made = [_Connection(request, left, loop.create_future()) for _ in range(connections)]
+    left = islice(cycle(each_once), requests)
+    made = [_Connection(left, loop.create_future()) for _ in range(connections)]
     for each in made:
         await loop.create_connection(partial(_same, each), parts.hostname or "", parts.port or 443, ssl=context)
     begun = perf_counter()
@@ -58,10 +64,10 @@ def _same(connection: "_Connection") -> "_Connection":
 class _Connection(asyncio.Protocol):
     """One connection: as little as can be, so that what is measured is the server."""
 
-    def __init__(self, request: bytes, left: Iterator[int], done: "asyncio.Future[None]") -> None:
+    def __init__(self, left: Iterator[bytes], done: "asyncio.Future[None]") -> None:
         self.latencies: list[float] = []
         self.done = done
-        self._request, self._left = request, left
+        self._left = left
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -73,12 +79,13 @@ class _Connection(asyncio.Protocol):
 
     def begin(self) -> None:
         """Send the next request, if there is one left."""
-        if next(self._left, None) is None:
+        request = next(self._left, None)
+        if request is None:
             self.done.set_result(None)
             self._transport.close()
             return
         self._begun = perf_counter()
-        self._transport.write(self._request)
+        self._transport.write(request)
 
     def data_received(self, data: bytes) -> None:
         """Take a part of the answer; after the last one, go on."""
