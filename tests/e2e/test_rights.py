@@ -29,6 +29,7 @@ EVERYWHERE = {
         "architecturepolicies.rightarch.dev [] list watch",
         "clusterarchitecturepolicies.rightarch.dev [] list watch",
         "namespaces [] get list watch",
+        "pods [] list watch",
         "secrets [] get",
         "serviceaccounts [] get",
     },

@@ -153,7 +153,17 @@ class Admission(Answering):
         seconds, record = max(0.0, deadline - monotonic()), not review.dry_run
         capacity = self._nodes.capacity
         found = await gather(given.pod, capacity, self._registry, keys, seconds, policy=given.policy, record=record)
-        return decide(replace(given, images=found.images, capacity=found.capacity, stale=found.stale))
+        given = replace(given, images=found.images, capacity=found.capacity, stale=found.stale)
+        return self._weighed(given, record=record)
+
+    def _weighed(self, given: Input, *, record: bool) -> Decision:  # noqa: ARG002 - others do
+        """The decision, once all is known that is waited for.
+
+        Args:
+            given: all but what other pods chose.
+            record: whether the choice is to be remembered.
+        """
+        return decide(given)
 
 
 def _prefixed(warnings: Iterable[str]) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from rightarch.policy import Choices, OnUnresolved
 from rightarch.rulebook import Rulebook
 from rightarch.serving import Health, Server, listening
 from rightarch.settings import WebhookSettings
+from rightarch.shares import COLLECTION, VIEW, Shares
 from rightarch.snapshot import Nodes
 from rightarch.webhook.certificate import Files, Secret, ServedCertificate, Source
 from rightarch.webhook.endpoint import MAX_BUDGET, Endpoint, Handler
@@ -61,7 +62,7 @@ async def _serve(settings: WebhookSettings) -> None:
             aclosing(Keychains.of(settings, cluster)) as keychains,
         ):
             facts = Facts(cluster, registry, metrics.watch_failed, settings.facts_day)
-            rulebook = Rulebook(_built_in(settings))
+            rulebook, shares = Rulebook(_built_in(settings)), Shares()
             readiness = Readiness(nodes, rulebook, lambda: servers[0].started, lambda: facts.listed)
             facts.expose(metrics)
             rulebook.expose(metrics)
@@ -72,7 +73,7 @@ async def _serve(settings: WebhookSettings) -> None:
             means = registry, nodes, metrics, keychains, Rules(rulebook, cluster)
             events = Events(cluster, socket.gethostname())
             handlers: dict[str, Handler] = {
-                PODS: PodAdmission(*means, lease, events=events),
+                PODS: PodAdmission(*means, lease, shares, events=events),
                 WORKLOADS: WorkloadAdmission(*means, events=events),
                 LIVE: LivePods(*means),
             }
@@ -83,6 +84,7 @@ async def _serve(settings: WebhookSettings) -> None:
                 watches = [
                     group.create_task(supply.keep(cluster, nodes, metrics.watch_failed)),
                     group.create_task(rulebook.follow(cluster, metrics.watch_failed)),
+                    group.create_task(follow(cluster, COLLECTION, shares, metrics.watch_failed, view=VIEW)),
                     group.create_task(_follow_lease(settings, cluster, lease, metrics)),
                     group.create_task(source.keep(served)),
                     group.create_task(facts.run()),
