@@ -19,7 +19,6 @@ from rightarch.patches import GATE, Patch
 from rightarch.placement import Decision, Failure, Input, apply, decide
 from rightarch.pod import Pod
 from rightarch.policy import Effective
-from rightarch.policy.globs import matches
 from rightarch.reference import Reference
 from rightarch.registry import Keychain, Registry, Scoped, pull_scope
 from rightarch.rulebook import Rulebook
@@ -164,8 +163,11 @@ class Engine:
 
     async def _judged(self, subject: Subject, known: Mapping[tuple[str, str], Source]) -> Judged:
         scope, thing = _scope(subject), _templated(subject.workload)
-        given = await gather(subject.pod, self.capacity, self.registry, self._keys(scope), self.seconds, record=False)
-        given = replace(given, policy=subject.policy, namespace=subject.namespace)
+        keys = self._keys(scope)
+        given = await gather(
+            subject.pod, self.capacity, self.registry, keys, self.seconds, policy=subject.policy, record=False
+        )
+        given = replace(given, namespace=subject.namespace)
         if subject.in_template:
             decision = decide(replace(given, written=template.written(thing)))
             patch = _own_paths(subject.workload, template.apply(decision, thing))
@@ -239,7 +241,7 @@ def _override(policy: Effective, name: str) -> Source | None:
     reference = parse(name)
     if not isinstance(reference, Reference):
         return None
-    found = next((each for each in policy.facts.overrides if matches(each.pattern, reference)), None)
+    found = policy.facts.override(reference)
     if found is None:
         return None
     why = f": {found.reason}" if found.reason else ""

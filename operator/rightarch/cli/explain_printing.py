@@ -14,8 +14,9 @@ from rightarch.affinity import Constraints
 from rightarch.cli.engine import Judged
 from rightarch.cli.printing import as_json, as_yaml, columns, plain, terminal_width
 from rightarch.fitting import Node, obstacles
-from rightarch.placement import KEY, Failure, read_record
+from rightarch.placement import KEY, Decision, Failure, read_record
 from rightarch.platforms import ImagePlatforms
+from rightarch.reasons import Note
 from rightarch.template import written
 
 _SHOWN_NODES: Final = 8
@@ -65,7 +66,7 @@ def _block(judged: Judged, nodes: Sequence[Node] | None) -> str:
     rows.append(("Constraint:", _constraint(judged)))
     rows.append(("Decision:", f"{decision.reason}: {decision.message}"))
     rows += [("", outcome) for outcome in _outcomes(judged)]
-    rows += list(_titled("Notes:", [f"{note}: {note.meaning}" for note in decision.notes]))
+    rows += list(_titled("Notes:", [f"{note}: {_noted(decision, note)}" for note in decision.notes]))
     rows += list(_titled("Recorded:", _recorded(judged)))
     rows += list(_titled("Nodes:", _nodes(judged, nodes)))
     lines = [f"  {title:<{_MARGIN}}{plain(value)}".rstrip() for title, value in rows]
@@ -133,6 +134,10 @@ def _outcomes(judged: Judged) -> Iterator[str]:
         yield f"its share is {decision.share}"
 
 
+def _noted(decision: Decision, note: Note) -> str:
+    return decision.lacking if note is Note.NO_CAPACITY and decision.lacking else note.meaning
+
+
 def _recorded(judged: Judged) -> list[str]:
     """What was decided when a pod of the cluster was created, and where it is."""
     subject = judged.subject
@@ -192,6 +197,7 @@ def _data(judged: Judged, nodes: Sequence[Node] | None) -> dict[str, Any]:
             "denied": decision.denied,
             "gate": decision.gate,
             "audit": decision.audit,
+            "lacking": decision.lacking or None,
         },
         "patched": "template" if subject.in_template else "pod",
         "patch": judged.patch,

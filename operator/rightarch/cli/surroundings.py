@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from rightarch import crds
 from rightarch.capacity import Capacity
@@ -15,8 +15,10 @@ from rightarch.manifests import Manifests
 from rightarch.manifests import read as read_manifests
 from rightarch.policy import InvalidPolicy, Kind, Policy
 from rightarch.rulebook import NAMESPACES, Rulebook
+from rightarch.supply import NODE_CLAIMS, NODE_POOLS
 
 Object = Mapping[str, Any]
+_KARPENTER: Final = ((NODE_POOLS, "NodePools"), (NODE_CLAIMS, "NodeClaims"))
 
 
 class BadPolicy(RightarchError):
@@ -30,15 +32,19 @@ class Surroundings:
     Attributes:
         rulebook: policies and namespaces.
         nodes: the raw Nodes; None where they are not known.
+        pools: Karpenter's NodePools.
+        claims: its NodeClaims.
     """
 
     rulebook: Rulebook = field(default_factory=Rulebook)
     nodes: Sequence[Object] | None = None
+    pools: Sequence[Object] = ()
+    claims: Sequence[Object] = ()
 
     @property
     def capacity(self) -> Capacity:
-        """What the nodes have."""
-        return Capacity.of(self.nodes or ())
+        """What there is, and what can be had."""
+        return Capacity.of(self.nodes or (), self.pools, self.claims)
 
 
 def policies_of(files: Iterable[Path], namespace: str) -> list[Policy]:
@@ -81,7 +87,8 @@ async def seen(cluster: Cluster, namespaces: Iterable[str]) -> Surroundings:
     for name in names:
         book.namespaces.put(await _namespace(cluster, name))
     nodes = await _listed(cluster, NODES, "Nodes")
-    return Surroundings(book, nodes or None)
+    pools, claims = [await _listed(cluster, path, what) for path, what in _KARPENTER]
+    return Surroundings(book, nodes or None, pools, claims)
 
 
 def tried(book: Rulebook, policies: Iterable[Policy]) -> None:
