@@ -9,7 +9,7 @@ import yaml
 
 from rightarch.cluster import Cluster
 from rightarch.errors import SettingsError
-from rightarch.kubeconfig import Unusable, check
+from rightarch.kubeconfig import Unusable, check, choose, namespace
 from tests.unit.test_cli import run
 
 
@@ -109,3 +109,33 @@ def test_the_process_ends_with_status_2(tmp_path: Path, content: str) -> None:
     assert done.returncode == 2
     [line] = done.stderr.splitlines()
     assert line.startswith(f"rightarch: --kubeconfig {path}: ")
+
+
+def named(name: str, **context: str) -> dict[str, Any]:
+    """A kubeconfig with one context of a name."""
+    return config(**{"current-context": name, "contexts": [{"name": name, "context": {"cluster": "c", **context}}]})
+
+
+def test_one_of_several_is_chosen_as_kubectl_does(tmp_path: Path) -> None:
+    """The first that tells a current context tells it; a named one is sought in all; nobody's is told of."""
+    files = [tmp_path / name for name in ("none", "one", "two")]
+    for file, content in zip(
+        files, (config(contexts=[], **{"current-context": ""}), named("a"), named("b")), strict=True
+    ):
+        file.write_text(yaml.safe_dump(content))
+    assert choose(files) == files[1]
+    assert choose(files, "b") == files[2]
+    assert choose(files[:1], "whatever") == files[0]
+    with pytest.raises(Unusable, match=r"none of .*none, .*one, .*two has the context 'c'"):
+        choose(files, "c")
+
+
+def test_the_namespace_of_a_context(tmp_path: Path) -> None:
+    """Of the current one or a named one; default where it names none."""
+    file = tmp_path / "config"
+    file.write_text(yaml.safe_dump(named("a", namespace="shop")))
+    assert (namespace(file), namespace(file, "a")) == ("shop", "shop")
+    with pytest.raises(Unusable, match="the context is 'b', which is not among its contexts"):
+        namespace(file, "b")
+    file.write_text(yaml.safe_dump(named("a")))
+    assert namespace(file) == "default"
