@@ -7,7 +7,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from tests.bench import burst, cold, cold_start, controller, endpoint, facts, lookups, policies
+from tests.bench import burst, cold, cold_start, controller, endpoint, facts, lookups, policies, report
 from tests.bench.figures import console
 from tests.bench.stage import stage
 
@@ -19,6 +19,7 @@ ALONE = {
     "controller": controller.main,
     "lookups": lookups.main,
     "policies": policies.main,
+    "report": report.main,
 }
 """What sets its own stage."""
 PARTS = (*ON_STAGE, *ALONE)

@@ -60,8 +60,8 @@ def main() -> dict[str, Any]:
         images = _push(on, max(workloads for workloads, _ in CASES) // 10)
         made_workloads = made_pods = 0
         for workloads, pods in CASES:
-            _create(on, _workloads(made_workloads, workloads, images), "/apis/apps/v1/namespaces/default/deployments")
-            _create(on, _pods(made_pods, pods, images), POD_PATH)
+            create(on, _workloads(made_workloads, workloads, images), "/apis/apps/v1/namespaces/default/deployments")
+            create(on, _pods(made_pods, pods, images), POD_PATH)
             made_workloads, made_pods = workloads, pods
             on.client.delete(FACTS).raise_for_status()
             case = f"{workloads} workloads, {pods} pods"
@@ -153,7 +153,7 @@ def _spec(image: str) -> dict[str, Any]:
     return {"containers": containers, "automountServiceAccountToken": False}
 
 
-def _create(on: Stage, items: Iterable[dict[str, Any]], path: str) -> None:
+def create(on: Stage, items: Iterable[dict[str, Any]], path: str) -> None:
     """Create objects as fast as the API server takes them."""
     asyncio.run(_post_all(on, iter(items), path))
 

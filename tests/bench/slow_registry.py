@@ -18,6 +18,8 @@ import uvloop
 _INDEX = "application/vnd.oci.image.index.v1+json"
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _PLATFORMS = (("linux", "amd64"), ("linux", "arm64"))
+COUNT = b"/requests"
+"""The path that tells how many requests there were so far, and counts for none."""
 
 
 class SlowRegistry:
@@ -59,33 +61,60 @@ class _Connection(asyncio.Protocol):
         *heads, self._read = (self._read + data).split(b"\r\n\r\n")
         for head in heads:
             method, path, _ = head.split(b"\r\n", 1)[0].split(b" ")
+            if path == COUNT:
+                self._send(method, str(_Connection.requests).encode())
+                continue
             _Connection.requests += 1
             if self._seconds is not None:
                 asyncio.get_running_loop().call_later(self._seconds, self._answer, method, path)
 
     def _answer(self, method: bytes, path: bytes) -> None:
-        body = _document(path) if b"/manifests/" in path else b"{}"
+        self._send(method, _document(path) if b"/manifests/" in path else b"{}")
+
+    def _send(self, method: bytes, body: bytes) -> None:
         digest = f"sha256:{hashlib.sha256(body).hexdigest()}"
+        kind = _MANIFEST if digest.encode() in _MANIFESTS else _INDEX
         head = (
-            f"HTTP/1.1 200 OK\r\nContent-Type: {_INDEX}\r\nContent-Length: {len(body)}\r\n"
+            f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
             f"Docker-Content-Digest: {digest}\r\n\r\n"
         )
         if not self._transport.is_closing():
             self._transport.write(head.encode() + (body if method == b"GET" else b""))
 
 
+_MANIFESTS: dict[bytes, bytes] = {}
+"""What the indexes point to, by digest."""
+
+
 def _document(path: bytes) -> bytes:
-    """An index for two platforms, another one for each path."""
+    """An index for two platforms, another one for each path; or a manifest that one of them points to."""
+    if (manifest := _MANIFESTS.get(path.rpartition(b"/")[2])) is not None:
+        return manifest
     entries = [
         {
             "mediaType": _MANIFEST,
-            "digest": f"sha256:{hashlib.sha256(path + name.encode()).hexdigest()}",
+            "digest": _kept(path + name.encode()),
             "size": 1000,
             "platform": {"os": system, "architecture": name},
         }
         for system, name in _PLATFORMS
     ]
     return json.dumps({"schemaVersion": 2, "mediaType": _INDEX, "manifests": entries}).encode()
+
+
+def _kept(salt: bytes) -> str:
+    """The digest of a manifest of one layer, which is there from now on."""
+    layer, config = (f"sha256:{hashlib.sha256(salt + part).hexdigest()}" for part in (b"layer", b"config"))
+    content = {
+        "schemaVersion": 2,
+        "mediaType": _MANIFEST,
+        "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": config, "size": 1_500},
+        "layers": [{"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": layer, "size": 30_000_000}],
+    }
+    body = json.dumps(content).encode()
+    digest = f"sha256:{hashlib.sha256(body).hexdigest()}"
+    _MANIFESTS[digest.encode()] = body
+    return digest
 
 
 async def _serve(certificate: str, key: str, seconds: float | None) -> None:
