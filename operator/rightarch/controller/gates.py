@@ -18,10 +18,10 @@ from rightarch import patches, placement
 from rightarch import pod as pods
 from rightarch.cluster import Cluster, ClusterError
 from rightarch.controller.awaited import Awaited
-from rightarch.controller.events import Event, Events
 from rightarch.controller.held import LABELS, Held, HeldPods
 from rightarch.controller.queue import PROBE_PAUSE, Queue, Within
 from rightarch.controller.workloads import POD, Key
+from rightarch.events import Event, Events, owner_of
 from rightarch.following import View, follow
 from rightarch.gather import MAX_IMAGES, recall
 from rightarch.keychains import Keychains
@@ -219,7 +219,7 @@ class Gates:
                     raise
                 await self._read_anew(held)
             else:
-                await self._released(held, pod, Verdict(None, verdict.left) if refused else verdict)
+                self._released(held, pod, Verdict(None, verdict.left) if refused else verdict)
                 return None
         return Within(0.0, PROBE_PAUSE)
 
@@ -267,7 +267,7 @@ class Gates:
                         return
         self._held.remove(held)
 
-    async def _released(self, held: Held, pod: Pod, verdict: Verdict) -> None:
+    def _released(self, held: Held, pod: Pod, verdict: Verdict) -> None:
         self._held.release(held)
         self._queue.forget(held.key)
         self._awaited.leave(held.key, held.wanted)
@@ -277,9 +277,9 @@ class Gates:
         self._outcomes[outcome] += 1
         self._observe(held.seconds())
         log.info("released a pod", extra=fields(key=str(held.key), outcome=outcome, seconds=round(held.seconds(), 1)))
-        if outcome == "TimedOut" and verdict.decision:
-            event = Event("Release", Note.GATE_TIMED_OUT, verdict.decision.message, warns=True)
-            await self._events.tell(POD, pod, event)
+        about = owner_of(pod, held.key.namespace)
+        if outcome == "TimedOut" and verdict.decision and about:
+            self._events.say(about, Event("Release", Note.GATE_TIMED_OUT, verdict.decision.message, warns=True))
 
 
 def _ending(pod: Pod, decision: Decision | None) -> Patch:
