@@ -113,7 +113,7 @@ def test_a_connection_that_asks_nothing_may_stay_for_a_while(played: Played, mon
         writer.write(SMALL)
         assert await status(reader) == 200
         unused, _ = await world.open()
-        assert await ended(unused)
+        assert all(await asyncio.gather(ended(unused), ended(reader)))
         assert not world.refused
 
     played(scene)

@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 import uvicorn
 
 from rightarch.logs import fields
-from rightarch.serving.connection import KEEP_ALIVE, Connection
+from rightarch.serving.connection import Connection
 from rightarch.serving.load import Load
 
 BACKLOG: Final = 2048
@@ -56,7 +56,6 @@ class Server(uvicorn.Server):
             proxy_headers=False,
             server_header=False,
             date_header=False,
-            timeout_keep_alive=KEEP_ALIVE,
             timeout_graceful_shutdown=_IN_FLIGHT_SECONDS,
         )
         super().__init__(config)
