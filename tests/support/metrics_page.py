@@ -26,6 +26,8 @@ from rightarch.rulebook import Rulebook
 from rightarch.snapshot import Nodes
 from rightarch.webhook import server
 from rightarch.webhook.certificate import ServedCertificate
+from rightarch.webhook.live import LivePods
+from rightarch.webhook.rules import Rules
 from tests.support.marks import replaced
 
 if TYPE_CHECKING:
@@ -62,6 +64,7 @@ def _of_webhook(cluster: Cluster, registry: Registry) -> Mapping[str, Descriptio
     ServedCertificate().expose(metrics)
     server._expose(metrics, Nodes(), Lease())
     Events(cluster, "").expose(metrics)
+    LivePods(registry, Nodes(), metrics, Keychains(cluster, ()), Rules(Rulebook(), cluster))
     return {each.name: each for each in metrics.described}
 
 
