@@ -56,6 +56,12 @@ def policy(prefix: str) -> Object:
     return {"apiVersion": "rightarch.dev/v1alpha1", "kind": kind, "metadata": {"name": "use"}, "spec": {}}
 
 
+def held(image: str) -> Object:
+    """A pod that waits for its image, where the webhook is not asked: the controller releases it."""
+    item = pod(image, schedulingGates=[{"name": "rightarch.dev/platforms"}])
+    return item | {"metadata": {"name": "use-held", "namespace": "kube-system"}}
+
+
 def pull_secret(registry: str) -> Object:
     """The pull secret that pods and templates name."""
     content = {"auths": {registry: {"username": "anybody", "password": "any"}}}
@@ -101,6 +107,7 @@ def test_every_right_is_used_and_nothing_else_is_asked_for(control_plane: Contro
             control_plane.apply(policy("Cluster"), policy(""), daemon_set("use", late))
             control_plane.apply(pod(images["samples/multi-arch:1.0"]))
             control_plane.apply(pod(images["samples/pair-amd64:1.0"], **PULLING))
+            control_plane.apply(held(images["samples/multi-arch:1.0"]))
             registry.push("samples/late", "1.0", SAMPLES["samples/amd64-only:1.0"])
 
             def unused() -> set[tuple[str, str]]:
@@ -113,6 +120,7 @@ def test_every_right_is_used_and_nothing_else_is_asked_for(control_plane: Contro
             assert unused() == set()
         control_plane.kubectl("delete", "daemonset", "older", "older-pulling", "use")
         control_plane.kubectl("delete", "secret", "use")
+        control_plane.kubectl("delete", "pod", "use-held", "--now", "--namespace=kube-system")
         control_plane.kubectl("delete", "cap,ap", "use")
     karpenter.undefine(control_plane)
     requests = list(audit.since(mark))
