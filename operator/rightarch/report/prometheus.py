@@ -68,7 +68,7 @@ async def _query(client: httpx.AsyncClient, url: str, shown: str, metric: str) -
         raise RightarchError(f"--prometheus {shown} answers with status {response.status_code}: is it a Prometheus?")
     try:
         return list(_samples(orjson.loads(bytes(body))))
-    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+    except (orjson.JSONDecodeError, LookupError, AttributeError, TypeError, ValueError):
         raise RightarchError(f"--prometheus {shown} answers with what is no result of a query") from None
 
 

@@ -1,0 +1,258 @@
+"""The values of the report: amounts, prices, money, tags, storage; and the files that they are read from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from kubernetes.utils.quantity import parse_quantity
+
+from rightarch.errors import SettingsError
+from rightarch.report import manifests, prices, tags
+from rightarch.report.money import Cost, Purse
+from rightarch.report.nodes import Node, Nodes
+from rightarch.report.prices import Offering, PriceList
+from rightarch.report.prometheus import architecture_of
+from rightarch.report.resources import Resources
+from rightarch.report.storage import Shelf
+from rightarch.report.workload import Owner, Placed, Shape, Workload
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+HEADER = "instance_type,architecture,vcpu,memory_gib,price_per_hour\n"
+PRICES = f"""{HEADER}m6i.large,x86_64,2,8,0.096
+m7g.large,arm64,2,8,0.0816
+m6g.large,arm64,2,8,0.077
+r7g.large,arm64,2,16,0.107
+"""
+
+
+def node(name: str, machine: str, architecture: str, **labels: str) -> Node:
+    """A node of two vCPUs and 8 GiB."""
+    usual = {
+        "kubernetes.io/arch": architecture,
+        "kubernetes.io/os": "linux",
+        "node.kubernetes.io/instance-type": machine,
+    }
+    amounts = {"cpu": "2", "memory": "8Gi"}
+    return Node.of(
+        {
+            "metadata": {"name": name, "labels": usual | labels},
+            "status": {"allocatable": amounts, "capacity": amounts},
+        },
+        "price",
+    )
+
+
+def workload(*placed: tuple[str, int, Resources]) -> Workload:
+    """A workload with pods on nodes."""
+    pods = tuple(Placed(0, name, count, requests) for name, count, requests in placed)
+    return Workload(Owner("a", "Deployment", "b"), (Shape({"metadata": {}, "spec": {}}),), pods)
+
+
+@given(st.integers(0, 10**9), st.sampled_from(["", "m", "k", "M", "G", "Ki", "Mi", "Gi", "Ti"]))
+def test_amounts_are_what_kubernetes_reads(number: int, suffix: str) -> None:
+    """By the official client's own reading; CPU in thousandths and memory in bytes, rounded up."""
+    text = f"{number}{suffix}"
+    exact = parse_quantity(text)  # type: ignore[no-untyped-call] # the client's own gap
+    found = Resources.of({"cpu": text, "memory": text})
+    assert found.cpu - 1 < exact * 1000 <= found.cpu
+    assert found.memory - 1 < exact <= found.memory
+
+
+@pytest.mark.parametrize("amounts", [None, {}, {"cpu": "much"}, {"cpu": None}, [], "1"])
+def test_what_is_no_amount_counts_as_nothing(amounts: object) -> None:
+    """Whoever wrote a manifest may have written anything."""
+    assert Resources.of(amounts) == Resources()
+
+
+def test_prices_are_read_from_a_file() -> None:
+    """By columns that are named; architectures in any spelling; empty lines don't matter."""
+    found = prices.of_csv("\ufeff" + PRICES + "\n  \n", "p.csv")
+    assert [each.instance_type for each in found.offerings] == ["m6g.large", "m7g.large", "m6i.large", "r7g.large"]
+    assert found.offerings[2] == Offering(0.096, "m6i.large", "amd64", 2, 8)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "p.csv, line 1: the columns must be instance_type,architecture,vcpu,memory_gib,price_per_hour"),
+        ("type,price\n", "p.csv, line 1: the columns must be"),
+        (HEADER, "p.csv: it has no price"),
+        (f"{HEADER}m6i.large,amd64,2,8\n", "p.csv, line 2: it has 4 columns in place of 5"),
+        (f"{HEADER}m6i.large,amd64,2,8,cheap\n", "p.csv, line 2: price_per_hour is 'cheap'"),
+        (f"{HEADER}m6i.large,amd64,2,8,-1\n", "p.csv, line 2: price_per_hour is '-1'"),
+        (f"{HEADER}m6i.large,amd64,2,8,nan\n", "p.csv, line 2: price_per_hour is 'nan'"),
+        (f"{HEADER}m6i.large,amd64,two,8,1\n", "p.csv, line 2: vcpu is 'two'"),
+        (f"{HEADER},amd64,2,8,1\n", "p.csv, line 2: it names no instance type"),
+        (f"{HEADER}a,amd64,2,8,1\na,amd64,2,8,2\n", "p.csv, line 3: a has another price above"),
+        (f'{HEADER}"a', "p.csv, line 2: "),
+    ],
+)
+def test_a_file_that_is_wrong_is_told_by_line(text: str, said: str) -> None:
+    """With what it should be; nothing is guessed."""
+    with pytest.raises(SettingsError, match=r"^p\.csv") as raised:
+        prices.of_csv(text, "p.csv")
+    assert str(raised.value).startswith(said)
+
+
+def test_the_equivalent_is_the_cheapest_of_the_same_shape() -> None:
+    """As many vCPUs, as much memory, sold in the same way; another one is no comparison."""
+    found = prices.of_csv(PRICES, "p.csv")
+    bought = found.of_node(node("n", "m6i.large", "amd64"))
+    assert bought is not None
+    other = found.equivalent(bought, "arm64")
+    assert other is not None
+    assert other.instance_type == "m6g.large"
+    assert found.equivalent(Offering(1, "x", "amd64", 4, 8), "arm64") is None
+    assert found.equivalent(Offering(1, "x", "amd64", 2, 8, capacity_type="spot"), "arm64") is None
+
+
+def test_a_price_that_is_not_one_is_none() -> None:
+    """A machine type that is sold in several ways, on a node that does not tell which; or one that is not known."""
+    spot, demand = (
+        Offering(p, "m6i.large", "amd64", 2, 8, "", kind) for p, kind in ((0.04, "spot"), (0.1, "on-demand"))
+    )
+    found = PriceList.of("s", [spot, demand])
+    assert found.of_node(node("n", "m6i.large", "amd64", **{"karpenter.sh/capacity-type": "spot"})) == spot
+    assert found.of_node(node("n", "m6i.large", "amd64")) is None
+    assert found.of_node(node("n", "c6i.large", "amd64")) is None
+
+
+def test_a_pod_costs_its_share_of_its_node() -> None:
+    """The mean of its shares of CPU and memory; it saves that share of the difference."""
+    nodes = Nodes([node("a", "m6i.large", "amd64"), node("b", "m7g.large", "arm64"), node("c", "x", "amd64")])
+    purse = Purse(prices.of_csv(PRICES, "p.csv"), nodes, "arm64")
+    half = Resources(500, 6 * 2**30)
+    cost = purse.cost(workload(("a", 1, half)))
+    assert [cost.now, cost.saved] == pytest.approx([0.048, 0.0095])
+    assert purse.cost(workload(("b", 1, half))).saved == 0
+    assert purse.cost(workload(("c", 2, half), ("", 1, half))) == Cost(unpriced=3)
+    assert purse.priced == 2
+    assert purse.nodes == pytest.approx(0.096 + 0.0816)
+
+
+def test_without_an_equivalent_nothing_is_saved() -> None:
+    """The pods are counted, and no saving is made up; a dearer machine saves less than nothing."""
+    nodes = Nodes([node("a", "m6i.large", "amd64")])
+    alone = Purse(PriceList.of("s", [Offering(0.1, "m6i.large", "amd64", 2, 8)]), nodes, "arm64")
+    whole = Resources(2000, 8 * 2**30)
+    assert alone.cost(workload(("a", 4, whole))) == Cost(0.1, 0.0, unmatched=4)
+    dearer = [Offering(0.1, "m6i.large", "amd64", 2, 8), Offering(0.12, "m7g.large", "arm64", 2, 8)]
+    assert Purse(PriceList.of("s", dearer), nodes, "arm64").cost(workload(("a", 1, whole))).saved == pytest.approx(
+        -0.02
+    )
+
+
+def test_prices_of_labels() -> None:
+    """What a label says, unless that is no price."""
+    nodes = [node("a", "m6i.large", "amd64", price="0.1"), node("b", "m7g.large", "arm64", price="free")]
+    found = prices.of_labels(nodes, "price")
+    assert found.offerings == (Offering(0.1, "m6i.large", "amd64", 2, 8),)
+
+
+@pytest.mark.parametrize(
+    ("machine", "architecture"),
+    [
+        ("m6i.large", "amd64"),
+        ("m7g.2xlarge", "arm64"),
+        ("c6gn.medium", "arm64"),
+        ("x2gd.metal", "arm64"),
+        ("g5.xlarge", "amd64"),
+        ("g5g.xlarge", "arm64"),
+        ("a1.large", "arm64"),
+        ("m7i-flex.large", "amd64"),
+        ("u-6tb1.metal", ""),
+        ("Standard_D4ps_v5", ""),
+        ("n2-standard-4", ""),
+    ],
+)
+def test_the_architecture_of_a_machine_type(machine: str, architecture: str) -> None:
+    """By AWS's way to name them; of names of another form nothing is said."""
+    assert architecture_of(machine) == architecture
+
+
+TAGS = (
+    "latest", "1", "1.26", "1.27", "1.27.1", "1.27.2", "1.28.0", "1.28.0-rc1", "2", "2.0", "2.0.0", "1.27.2-alpine",
+    "1.27.3-alpine", "1.28.1-alpine3.20", "1.28.1-alpine", "v1.4.0", "v1.5.0", "20240101", "20250101", "3fa1b2c",
+    "release-1.4", "release-1.5", "22-bookworm-slim", "22-alpine", "1.27.2-r1", "1.27.2-r2", "1.27.3-beta.1",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("tag", "candidates"),
+    [
+        ("1.27.1", ["1.27.2", "1.28.0", "2.0.0"]),
+        ("1.26", ["1.27", "2.0"]),
+        ("1", ["2"]),
+        ("1.27.2-alpine", ["1.27.3-alpine", "1.28.1-alpine"]),
+        ("1.27.0-alpine3.19", ["1.28.1-alpine3.20"]),
+        ("v1.4.0", ["v1.5.0"]),
+        ("1.27.2-r1", ["1.27.2-r2"]),
+        ("20240101", ["20250101"]),
+        ("20-bookworm-slim", ["22-bookworm-slim"]),
+        ("release-1.4", ["release-1.5"]),
+        ("2.0.0", []),
+        ("latest", []),
+        ("3fa1b2c", []),
+        ("1.27.3-alpha.9", []),
+    ],
+)
+def test_which_tags_are_newer(tag: str, candidates: Sequence[str]) -> None:
+    """Of the same flavour and as many numbers, no early versions; the smallest step first, and few."""
+    assert tags.newer(tag, TAGS) == candidates
+
+
+@given(st.text(max_size=128), st.lists(st.text(max_size=128), max_size=20))
+def test_tags_may_be_anything(tag: str, others: list[str]) -> None:
+    """Who pushes an image chooses them; what is suggested is among them, and not what there is already."""
+    found = tags.newer(tag, others)
+    assert len(found) <= 3
+    assert set(found) <= set(others) - {tag}
+
+
+def test_what_images_share_is_stored_once() -> None:
+    """Within a platform, and in the total over platforms."""
+    shelf = Shelf()
+    shelf.put([("linux/amd64", {"a": 100, "b": 10}), ("linux/arm64", {"c": 90, "b": 10})])
+    shelf.put([("linux/amd64", {"a": 100, "d": 1})])
+    shelf.leave("of Docker Hub", 2)
+    found = shelf.total()
+    assert (dict(found.sizes), found.total, found.images) == ({"linux/amd64": 111, "linux/arm64": 100}, 201, 2)
+    assert found.passed == {"of Docker Hub": 2}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: [b", "f.yaml, line "),
+        ("just text", "f.yaml, document 1: it is no object of Kubernetes: it has no kind"),
+        ("kind: Pod\n---\n[1]", "f.yaml, document 2: it is no object"),
+        ("kind: List\nitems: [{kind: Pod, spec: 7}]", "f.yaml, document 1, item 1 (Pod): spec must be an object"),
+        ("kind: Pod\nspec: {containers: [x]}", "f.yaml, document 1 (Pod): spec.containers must be a list of objects"),
+        (
+            "kind: Pod\nspec: {containers: [{image: 7}]}",
+            "f.yaml, document 1 (Pod), spec.containers: image must be text",
+        ),
+        ("kind: Pod\nspec: {nodeSelector: {a: true}}", "f.yaml, document 1 (Pod): spec.nodeSelector['a'] must be text"),
+        (
+            "kind: Deployment\nspec: {template: {spec: {containers: [{}], tolerations: all}}}",
+            "f.yaml, document 1 (Deployment), spec.template: spec.tolerations must be a list of objects",
+        ),
+    ],
+)
+def test_a_manifest_that_is_wrong_is_told_by_place(text: str, said: str) -> None:
+    """The document, and the field."""
+    with pytest.raises(SettingsError) as raised:
+        manifests.read(text, "f.yaml")
+    assert str(raised.value).startswith(said)
+
+
+def test_lists_and_empty_documents_are_read() -> None:
+    """As kubectl and helm print them."""
+    text = "---\n# a comment\n---\nkind: PodList\nitems:\n- metadata: {name: a}\n- metadata: {name: b}\n"
+    kinds: list[Any] = [(thing["kind"], thing["metadata"]["name"]) for thing in manifests.read(text, "f")]
+    assert kinds == [("Pod", "a"), ("Pod", "b")]
