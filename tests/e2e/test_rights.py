@@ -122,7 +122,7 @@ def test_a_token_of_the_chart_is_what_the_process_gets(installed: Release) -> No
             "rightarch-certificate"
         ]
         elsewhere = "/api/v1/namespaces/default/secrets"
-        for path in (own, elsewhere, "/api/v1/secrets", "/api/v1/pods"):
+        for path in (own, elsewhere, "/api/v1/secrets", "/api/v1/configmaps"):
             assert client.get(path).status_code == 403, path
         for path in (f"{own}/another", f"{elsewhere}/another"):
             assert client.get(path).status_code == 404, path
