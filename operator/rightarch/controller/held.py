@@ -119,9 +119,12 @@ class HeldPods:
         self._held[held.key] = held
 
     def remove(self, held: Held) -> None:
-        """Forget a pod that is gone, or has lost the label."""
-        self._released.pop(held.key, None)
-        if before := self._held.pop(held.key, None):
+        """Forget a pod that is gone, or has lost the label; not another one that has its name by now."""
+        if self._released.get(held.key) == held.uid:
+            del self._released[held.key]
+        before = self._held.get(held.key)
+        if before and before.uid == held.uid:
+            del self._held[held.key]
             self._gone(before)
 
     def release(self, held: Held) -> None:
