@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-LAYERS = ("registry", "cluster", "e2e", "browser")
+LAYERS = ("registry", "cluster", "e2e", "karpenter", "browser")
 VARIABLE = "RIGHTARCH_TEST_SKIP"
 TESTS = Path(__file__).parent
 

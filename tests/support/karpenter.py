@@ -49,6 +49,7 @@ class Karpenter:
             "INSTANCE_TYPES_FILE_PATH": str(types),
             "BATCH_IDLE_DURATION": "500ms",  # pods of a test come together
             "BATCH_MAX_DURATION": "3s",
+            "DISABLE_CLUSTER_STATE_OBSERVABILITY": "true",
             "KUBE_CLIENT_QPS": "1000",
             "KUBE_CLIENT_BURST": "2000",
         }

@@ -1,0 +1,1 @@
+"""What Karpenter buys for pods, with and without Rightarch: its kwok provider beside a real control plane."""

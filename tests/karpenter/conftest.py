@@ -1,0 +1,98 @@
+"""One control plane with Karpenter and Rightarch for all tests of this layer."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING, Final, Self
+
+import pytest
+
+from tests.controlplane import ControlPlane
+from tests.images import RegistryServer
+from tests.images.images import Entry, attested, index, single
+from tests.support.installation import Installation
+from tests.support.karpenter import Karpenter
+
+from .arena import Arena
+from .cases import SIDES, cases
+from .probes import probes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from tests.images.images import Image
+
+    from .arena import Outcomes
+    from .probes import Probe
+
+SEED: Final = int(os.environ.get("RIGHTARCH_TEST_SEED", "1"))
+LINUX: Final = {name: ("linux", name) for name in ("amd64", "arm64", "arm")}
+IMAGES: Final[Mapping[str, tuple[Image, frozenset[tuple[str, str]]]]] = {
+    "amd64-only": (index(Entry(single("linux/amd64", "amd64"), "linux/amd64")), frozenset({LINUX["amd64"]})),
+    "arm64-only": (single("linux/arm64/v8", "arm64"), frozenset({LINUX["arm64"]})),
+    "multi-arch": (attested("linux/amd64", "linux/arm64"), frozenset({LINUX["amd64"], LINUX["arm64"]})),
+    "armv7-only": (index(Entry(single("linux/arm/v7", "arm"), "linux/arm/v7")), frozenset({LINUX["arm"]})),
+    "windows": (index(Entry(single("windows/amd64", "windows"), "windows/amd64")), frozenset({("windows", "amd64")})),
+}
+"""Images by what the cases call them, and where each runs."""
+
+
+@pytest.fixture(scope="session")
+def registry() -> Iterator[RegistryServer]:
+    """A registry with the images of the cases."""
+    with RegistryServer() as running:
+        for name, (image, _) in IMAGES.items():
+            running.push(f"cases/{name}", "1.0", image)
+        yield running
+
+
+@pytest.fixture(scope="session")
+def late() -> Iterator[Late]:
+    """A registry that nobody has started yet."""
+    with Late() as given:
+        yield given
+
+
+class Late:
+    """A registry that is away until it is started: what asks for its images is told to come again."""
+
+    def __init__(self) -> None:
+        self._registry, self._stack = RegistryServer(), contextlib.ExitStack()
+        self.image = f"{self._registry.host}/cases/late:1.0"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def start(self) -> None:
+        """Be there, with an image for amd64 alone."""
+        self._stack.enter_context(self._registry)
+        self._registry.push("cases/late", "1.0", IMAGES["amd64-only"][0])
+
+
+@pytest.fixture(scope="session")
+def arena(registry: RegistryServer, late: Late, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
+    """Karpenter beside a control plane, and Rightarch, which leaves the namespace `without` alone."""
+    folder = tmp_path_factory.mktemp("karpenter")
+    images = {name: f"{registry.host}/cases/{name}:1.0" for name in IMAGES} | {"late": late.image}
+    runs = {name: platforms for name, (_, platforms) in IMAGES.items()} | {"late": IMAGES["amd64-only"][1]}
+    values = {"webhook": {"excludedNamespaces": ["without"]}}
+    with ControlPlane() as plane, plane.client() as client:
+        plane.apply(*({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": side}} for side in SIDES))
+        with Karpenter(plane, folder) as karpenter, Installation(plane, values=values):
+            yield Arena(plane, client, karpenter, images, runs, spoken=late.start)
+
+
+@pytest.fixture(scope="session")
+def outcomes(arena: Arena, probed: list[Probe]) -> Outcomes:
+    """What became of all cases, by name and side; the probes were played beside them."""
+    return arena.play(cases(), probed)
+
+
+@pytest.fixture(scope="session")
+def probed() -> list[Probe]:
+    """Random Nodes and NodePools, each with a pod."""
+    return probes(SEED)
