@@ -125,6 +125,12 @@ def expose(registry: Registry, metrics: ProcessMetrics) -> None:
     metrics.counter("rightarch_registry_lookups", meaning, ("registry", "outcome"), lambda: _pairs(stats.registries))
     meaning = "Those that confirmed an answer in the background, for which nobody waited."
     metrics.counter("rightarch_lookup_refreshes", meaning, (), lambda: {(): stats.refreshes})
+    metrics.counter(
+        "rightarch_image_questions",
+        "Questions about images, by what answered: Memory, or a LookUp that was waited for.",
+        ("answered",),
+        lambda: {("Memory",): stats.remembered, ("LookUp",): stats.waited},
+    )
     metrics.gauge(
         "rightarch_remembered",
         "What is remembered of images: their content, by digest; answers and failures, by reference.",

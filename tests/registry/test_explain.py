@@ -417,3 +417,18 @@ def test_cases_of_ones_own(environment: dict[str, str], tmp_path: Path) -> None:
     done = run(environment, "policy", "test", case.parent)
     assert (done.returncode, done.stdout) == (1, "")
     assert f"{case}:1: x: a case has the spec of a pod" in done.stderr
+
+
+def test_what_a_manifest_says_does_not_steer_the_terminal(environment: dict[str, str], images: dict[str, str]) -> None:
+    """Names with control characters are shown without them, on both streams."""
+    thing = deployment("web", images["amd64"], images["arm64"])
+    thing["metadata"]["name"] = "w\x1b[31meb"
+    rollout = thing | {"kind": "Roll\x1bout", "apiVersion": "example.com/v1"}
+    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": [thing, rollout]})
+    done = run(environment, "explain", "-f", "-", "--registry-only", text=text)
+    assert done.returncode == 3
+    assert "w?[31meb" in done.stdout
+    assert "Roll?out" in done.stderr
+    assert "\x1b" not in done.stdout + done.stderr
+    done = run(environment, "mutate", "-f", "-", text=text)
+    assert (done.returncode, "\x1b" in done.stderr) == (3, False)

@@ -4,6 +4,7 @@ from typing import Final, NoReturn
 
 import typer
 
+from rightarch.cli.plain import plain
 from rightarch.errors import RightarchError, SettingsError
 
 FAILURE: Final = 1
@@ -14,7 +15,7 @@ FINDINGS: Final = 3
 def fail(error: RightarchError) -> NoReturn:
     """Say what is wrong, one line a problem, and exit."""
     for line in str(error).splitlines():
-        typer.echo(f"rightarch: {line}", err=True)
+        typer.echo(f"rightarch: {plain(line)}", err=True)
     raise typer.Exit(USAGE if isinstance(error, SettingsError) else FAILURE)
 
 

@@ -12,7 +12,8 @@ import yaml
 from rightarch import pod as pods
 from rightarch.affinity import Constraints
 from rightarch.cli.engine import Judged
-from rightarch.cli.printing import as_json, as_yaml, columns, plain, terminal_width
+from rightarch.cli.plain import plain
+from rightarch.cli.printing import as_json, as_yaml, columns, terminal_width
 from rightarch.fitting import Node, obstacles
 from rightarch.placement import KEY, Decision, Failure, read_record
 from rightarch.platforms import ImagePlatforms

@@ -7,7 +7,7 @@ import typer
 
 from rightarch.cases import BadCase, Case, differences, read
 from rightarch.cli.exits import FINDINGS
-from rightarch.cli.printing import plain
+from rightarch.cli.plain import plain
 from rightarch.cli.surroundings import policies_of
 from rightarch.policy import Policy
 

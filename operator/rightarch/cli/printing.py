@@ -10,11 +10,14 @@ from typing import Any, Final
 
 import orjson
 
+from rightarch.cli.plain import plain
 from rightarch.errors import ImageError
 from rightarch.inspection import Inspection, Item, Role
 from rightarch.manifest import DOCKER_MANIFEST
 from rightarch.platforms import Platform
 from rightarch.reference import Reference
+
+__all__ = ["as_json", "as_yaml", "columns", "plain", "size_of", "terminal_width", "text"]
 
 Pair = tuple[Reference, Inspection | ImageError]
 _SHORTEST_DIGEST: Final = len("sha256:") + 12
@@ -179,11 +182,6 @@ def as_yaml(data: object) -> str:
 def terminal_width() -> int | None:
     """The width of the terminal; None where a file or a program reads."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-
-
-def plain(value: str) -> str:
-    """Text without control characters: whoever makes an image chooses it, and a terminal obeys them."""
-    return "".join(character if character.isprintable() else "?" for character in value)
 
 
 def _cut(value: str, width: int | None) -> str:

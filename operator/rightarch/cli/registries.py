@@ -8,6 +8,7 @@ from pathlib import Path
 
 import typer
 
+from rightarch.cli.plain import plain
 from rightarch.registry import Registry, RegistryOptions
 from rightarch.registry.dockerconfig import Malformed
 from rightarch.registry.login import Login, LoginKeychain, config_file, parse
@@ -82,4 +83,4 @@ def keychain() -> LoginKeychain:
 
 def tell(text: str) -> None:
     """Say something beside the output."""
-    typer.echo(f"rightarch: {text}", err=True)
+    typer.echo(f"rightarch: {plain(text)}", err=True)

@@ -66,6 +66,7 @@ class Registry:
         if held is None:
             return None
         asking, scope, answer = held
+        self.stats.remembered += 1
         if self._clock() >= answer.fresh_until:
             self._refresh((scope, reference.canonical), reference, asking, asker(keys), record=record)
         self.stats.stale += answer.stale
@@ -136,6 +137,7 @@ class Registry:
     async def confirm(self, reference: Reference, keys: Keys) -> None:
         """Ask whether what is known still holds. The observer is told what is found, since that is no use of it."""
         key = (links(keys, reference)[0].scope, reference.canonical)
+        self.stats.waited += 1
         task = self._flights.get(key)
         if task is None:
             if not self._places.free(reference.domain, asker(keys)):

@@ -20,6 +20,8 @@ class Stats:
         requests: requests sent, by the class of the answer's status (``2xx``…) or ``error``.
         lookups: look-ups ended, by ``Found`` or the Reason of the failure.
         registries: the same by registry; one of the first that had an image that was found, else ``other``.
+        remembered: questions that memory answered.
+        waited: questions for which a look-up had to be waited for.
         refreshes: those of them that confirmed an answer in the background.
         refused: look-ups not begun because too many were in flight.
         in_flight: look-ups that are running.
@@ -31,6 +33,8 @@ class Stats:
     requests: Counter[str] = field(default_factory=Counter)
     lookups: Counter[str] = field(default_factory=Counter)
     registries: Counter[tuple[str, str]] = field(default_factory=Counter)
+    remembered: int = 0
+    waited: int = 0
     refreshes: int = 0
     refused: int = 0
     in_flight: int = 0
