@@ -208,3 +208,28 @@ def account(made: World, folder: Path) -> Path:
     path = folder / "kubeconfig"
     path.write_text(json.dumps(config))
     return path
+
+
+def test_readiness_is_told_by_what_is_known(made: World, controller: ControllerServer) -> None:
+    """Workloads, vCPU and memory by verdict, as the report has them; no registry is asked for it."""
+
+    def figures(verdict: str) -> tuple[float, float, float]:
+        metrics = controller.metrics()
+        names = ("workloads", "workload_vcpu", "workload_memory_bytes")
+        workloads, vcpu, memory = (metrics.get(f'rightarch_{name}{{verdict="{verdict}"}}', -1) for name in names)
+        return workloads, vcpu, memory
+
+    wait_for(lambda: figures("Ready")[0] >= 0, seconds=20)
+    before = {verdict: figures(verdict) for verdict in ("Ready", "Blocked")}
+    both = made.push("figures/both:1", attested("linux/amd64", "linux/arm64", salt="figures"))
+    old = made.push("figures/old:1", single("linux/amd64", "figures"))
+    for name, reference in (("figures-ready", both), ("figures-blocked", old)):
+        item = workload("Deployment", name, reference, replicas=2)
+        requests = {"cpu": "250m", "memory": "64Mi"}
+        item["spec"]["template"]["spec"]["containers"][0]["resources"] = {"requests": requests}
+        made.create(item)
+        made.known(controller, reference)
+    made.registry.forget()
+    expected = {verdict: (n + 1, vcpu + 0.5, size + 2 * 64 * 2**20) for verdict, (n, vcpu, size) in before.items()}
+    wait_for(lambda: {verdict: figures(verdict) for verdict in expected} == expected, seconds=20)
+    assert made.registry.requests() == []

@@ -15,6 +15,7 @@ from rightarch.controller.gates import Gates
 from rightarch.controller.lists import Lists, WatchesBlind
 from rightarch.controller.prefetch import Prefetch
 from rightarch.controller.queue import Queue, Within
+from rightarch.controller.readiness import Readiness
 from rightarch.controller.templates import Templates
 from rightarch.controller.watching import Watching
 from rightarch.controller.workloads import UNSETTLED, Key, Kind, Wanted, Workload, Workloads
@@ -74,6 +75,7 @@ class Leadership:
             cluster, registry, keychains, self._nodes, self._events, metrics, self._informed, rulebook.effective
         )
         self._census = Census(cluster, self._nodes, self._known, namespace)
+        self._readiness = Readiness(cluster, self._nodes, self._known, rulebook.effective)
         self._queue: Queue[Wanted | Key] = Queue(self._work)
         self._templates = Templates(
             self._desk, registry, keychains, self._nodes, rulebook, self._events, free=self._queue.add_afresh
@@ -137,6 +139,7 @@ class Leadership:
         while True:
             await self._tried(self._census.take(), "could not count the pods")
             self._enqueue(image for image in self._census.images if not self._prefetch.has(image))
+            await self._tried(self._readiness.take(), "could not judge the workloads")
             await self._pause()
 
     async def _pause(self) -> None:
@@ -177,6 +180,7 @@ class Leadership:
     def _expose(self, metrics: ProcessMetrics) -> None:
         _expose_work(metrics, self._queue, self._lists)
         _expose_state(metrics, self._workloads, self._prefetch, self._census)
+        self._readiness.expose(metrics)
         counted_by(metrics, "rightarch_templates_written", "Templates written late.", lambda: self._desk.written)
         meaning = "Workloads whose templates policies want reconciled and that are not done, by how they stand."
         metrics.gauge("rightarch_rollouts", meaning, ("state",), self._templates.rollouts)
@@ -196,7 +200,7 @@ def _expose_work(metrics: ProcessMetrics, queue: Queue[Wanted | Key], lists: Lis
 
 
 def _expose_state(metrics: ProcessMetrics, workloads: Workloads, prefetch: Prefetch, census: Census) -> None:
-    metrics.gauge("rightarch_workloads", "Workloads whose templates are followed.", ("kind",), workloads.counts)
+    metrics.gauge("rightarch_templates", "Workloads whose templates are followed.", ("kind",), workloads.counts)
     metrics.gauge("rightarch_daemonsets", "DaemonSets by how they stand.", ("standing",), workloads.standings)
     metrics.gauge(
         "rightarch_template_images",

@@ -81,6 +81,7 @@ class Nodes:
         nodes: in any order.
         pools: Karpenter's NodePools.
         sightings: which platform of which NodePool its NodeClaims have shown.
+        capacity: what they and the NodePools can offer, where that is known already.
 
     Attributes:
         capacity: what they and the NodePools can offer.
@@ -91,10 +92,12 @@ class Nodes:
         nodes: Iterable[Node] = (),
         pools: Iterable[NodePool] = (),
         sightings: Iterable[tuple[str, Platform]] = (),
+        *,
+        capacity: Capacity | None = None,
     ) -> None:
         self._nodes = {node.name: node for node in nodes}
         kinds = dict.fromkeys(node.kind for node in self._nodes.values())
-        self.capacity = Capacity.of_kinds(kinds, pools, sightings)
+        self.capacity = capacity or Capacity.of_kinds(kinds, pools, sightings)
         self._seen = self._architectures()
 
     def __len__(self) -> int:
