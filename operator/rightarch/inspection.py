@@ -9,7 +9,7 @@ from typing import Final
 from rightarch import contents, manifest
 from rightarch.contents import Contents, Part
 from rightarch.errors import ImageError, UnreadableImage
-from rightarch.manifest import MAX_DEPTH, MAX_ENTRIES, Document
+from rightarch.manifest import MAX_DEPTH, MAX_ENTRIES
 from rightarch.platforms import Platform
 from rightarch.reasons import Reason
 from rightarch.reference import Reference
@@ -96,7 +96,7 @@ class Inspector:
         Raises:
             ImageError: why nothing can be told.
         """
-        root = _parse(await self._registry.document(reference, self._keychain), reference)
+        root = contents.parse(await self._registry.document(reference, self._keychain))
         walk = _Walk(self._registry, self._keychain, reference, everything=self._everything)
         items = await walk.entries(root, 1) if root.indexed else [await walk.manifest(root, root.root)]
         for item in items[:1] if not root.indexed else ():
@@ -146,11 +146,10 @@ class _Walk:
     async def _fetched(self, part: Part, depth: int) -> Contents:
         self._left -= 1
         if self._left < 0 or (part.is_index and depth >= MAX_DEPTH):
-            problem = f"{self._reference} has more indexes and manifests than are read"
-            raise UnreadableImage(Reason.MALFORMED_IMAGE, problem)
+            raise UnreadableImage(Reason.MALFORMED_IMAGE, "it has more indexes and manifests than are read")
         reference = Reference(self._reference.domain, self._reference.path, None, part.digest)
         async with self._slots:
-            return _parse(await self._registry.document(reference, self._keychain), reference)
+            return contents.parse(await self._registry.document(reference, self._keychain))
 
     async def _configured(self, read: Contents) -> Platform:
         """The platform that a manifest's configuration says."""
@@ -164,8 +163,6 @@ class _Walk:
         except StopIteration as stop:
             platforms: Sequence[Platform] = stop.value.platforms
             return platforms[0]
-        except UnreadableImage as error:
-            raise _about(error, self._reference) from None
 
 
 def _role(part: Part) -> Role:
@@ -173,20 +170,6 @@ def _role(part: Part) -> Role:
         return Role.ATTESTATION
     named = part.platform is None or part.platform.known
     return Role.IMAGE if named and (part.is_manifest or part.is_index) else Role.OTHER
-
-
-def _parse(document: Document, reference: Reference) -> Contents:
-    try:
-        return contents.parse(document)
-    except UnreadableImage as error:
-        raise _about(error, reference) from None
-
-
-def _about(error: UnreadableImage, reference: Reference) -> UnreadableImage:
-    """The error with the image's name, where only a document was at hand."""
-    if error.reason not in {Reason.MALFORMED_IMAGE, Reason.NOT_AN_IMAGE}:
-        return error
-    return UnreadableImage(error.reason, f"{reference} can't be used: {error}")
 
 
 def _key(platform: Platform) -> tuple[str, str, str]:

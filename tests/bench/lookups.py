@@ -26,7 +26,7 @@ ROUNDS = 3
 LOOKUPS = {1: 40, 32: 800, 100: 1600, 200: 1600}
 """Images by the number of look-ups at a time."""
 CRANES = {1: 10, 32: 64, 100: 100, 200: 200}
-HANGING = 200
+HANGING = 300
 """Look-ups at the registry that hangs: more than may be in flight at one registry."""
 SAMPLES = 200
 ANYBODY = AnonymousKeychain()

@@ -15,6 +15,7 @@ import sys
 import time
 from base64 import b64encode
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -210,8 +211,7 @@ def staged(folder: Path) -> Iterator[Stage]:
         plane.apply(*(fake_node(f"node-{architecture}", architecture) for architecture in ("amd64", "arm64")))
         for namespace in ("first", "second", "third"):
             plane.kubectl("create", "namespace", namespace)
-            account = f"/api/v1/namespaces/{namespace}/serviceaccounts/default"
-            wait_for(lambda path=account: api.get(path).is_success, seconds=30)
+            wait_for(partial(_has_account, api, namespace), seconds=30)
         yield Stage(plane, api, authority, internet, store)
 
 
@@ -232,6 +232,10 @@ def _cloud(asked: Asked) -> str | None:
 
 def _basic(user: str, password: str) -> str:
     return "Basic " + b64encode(f"{user}:{password}".encode()).decode()
+
+
+def _has_account(api: httpx.Client, namespace: str) -> bool:
+    return api.get(f"/api/v1/namespaces/{namespace}/serviceaccounts/default").is_success
 
 
 def _admissions(webhook: WebhookServer) -> float:

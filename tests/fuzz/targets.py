@@ -65,7 +65,6 @@ DOCUMENTS = [each.body.decode() for image in IMAGES for each in (image.root, *im
 ANSWERS = [*DOCUMENTS, '{"os": "linux", "architecture": "arm64", "variant": "v8"}', '{"architecture": "x86_64"}']
 MEDIA_TYPES = [OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST, "", "text/plain", f"{OCI_INDEX}; charset=utf-8"]
 MALFORMED = {Reason.NOT_AN_IMAGE, Reason.MALFORMED_IMAGE}
-APP = Reference.parse("registry.example/app:1")
 
 
 @dataclass(frozen=True)
@@ -148,7 +147,7 @@ def _retry_after(random: Random) -> bool:
     """A wait within its bounds, or none."""
     value = mutation.text(random, WAITS).encode(errors="surrogatepass")
     request = httpx.Request("GET", "https://registry.example/v2/")
-    error = failures.of_status(httpx.Response(429, headers=[(b"Retry-After", value)], request=request), APP)
+    error = failures.of_status(httpx.Response(429, headers=[(b"Retry-After", value)], request=request))
     assert error is not None, value
     assert error.retry_after is None or 0 < error.retry_after <= failures.MAX_RETRY_AFTER, value
     return error.retry_after is not None

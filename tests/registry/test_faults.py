@@ -46,10 +46,11 @@ async def outcome(registry: Registry, server: FaultServer, name: str = "app:1") 
 
 
 async def error_of(registry: Registry, server: FaultServer, name: str = "app:1") -> ImageError:
-    """The error that a look-up at a server ends with; it never repeats what the server wrote."""
+    """The error that a look-up at a server ends with; it repeats neither what the server wrote nor the image's name."""
     error = await outcome(registry, server, name)
     assert isinstance(error, ImageError)
     assert SECRET not in str(error)
+    assert name not in str(error), "who shows the error names the image"
     return error
 
 

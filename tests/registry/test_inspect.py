@@ -228,7 +228,8 @@ def test_images_that_are_missing(server: RegistryServer, environment: dict[str, 
     done = run(environment, "-o", "json", missing, there)
     first, second = json.loads(done.stdout)["images"]
     assert (done.returncode, first["error"]["reason"], second["digest"]) == (3, "ImageNotFound", MULTI.digest)
-    assert done.stderr == f"rightarch: {first['error']['message']}\n"
+    assert done.stderr == f"rightarch: {missing}: {first['error']['message']}\n"
+    assert missing not in first["error"]["message"], "its name stands beside it"
     assert run(environment, "--raw", missing).returncode == 3
 
 
@@ -442,7 +443,7 @@ def test_a_slow_registry_is_told_of_on_a_terminal(authority: CertificateAuthorit
     assert status == 3
     line = next(part for part in shown.split("\r\x1b[2K") if "waiting for" in part)
     assert line == f"0 of 1 images; waiting for {name}"[:99]
-    assert "\r\x1b[2Krightarch: registry" in shown
+    assert f"\r\x1b[2Krightarch: {name}: registry" in shown
 
 
 def on_a_terminal(environment: dict[str, str], name: str) -> tuple[int, str, str]:

@@ -85,7 +85,7 @@ def registry(
 
 def send(authorizer: Authorizer, world: World, credential: Credential | None = None, url: str = URL) -> httpx.Response:
     """Send one request by an authorizer."""
-    response = world.drive(authorizer.send(httpx.Request("GET", url), APP, credential))
+    response = world.drive(authorizer.send(httpx.Request("GET", url), credential))
     assert isinstance(response, httpx.Response)
     return response
 
@@ -186,7 +186,7 @@ def test_a_token_that_is_refused_is_replaced_once() -> None:
 def test_an_identity_token_is_posted() -> None:
     """It goes to the token service as a refresh token, in the body of a POST, and to nobody else."""
     world = World(registry)
-    world.drive(Authorizer(RegistryOptions()).send(httpx.Request("GET", URL), APP, Credential(IDENTITY, "i&d")))
+    world.drive(Authorizer(RegistryOptions()).send(httpx.Request("GET", URL), Credential(IDENTITY, "i&d")))
     asked = world.asked[1]
     assert (asked.method, str(asked.url)) == ("POST", REALM)
     assert asked.headers["content-type"] == "application/x-www-form-urlencoded"
@@ -215,7 +215,7 @@ def test_a_registry_s_token_is_sent_as_it_is() -> None:
 def test_an_identity_token_is_no_password() -> None:
     """A registry that takes names and passwords is not given one: it would see a secret that is not for it."""
     world = World(lambda request: httpx.Response(401, headers={"www-authenticate": "Basic"}, request=request))
-    world.drive(Authorizer(RegistryOptions()).send(httpx.Request("GET", URL), APP, Credential(IDENTITY, "secret")))
+    world.drive(Authorizer(RegistryOptions()).send(httpx.Request("GET", URL), Credential(IDENTITY, "secret")))
     assert [each.headers.get("authorization") for each in world.asked] == [None]
 
 
@@ -372,7 +372,7 @@ def test_a_realm_that_fails_is_forgotten() -> None:
     """A registry that has moved its token service is asked again where that is."""
     authorizer, world = Authorizer(RegistryOptions()), World(registry)
     send(authorizer, world)
-    flow = authorizer.send(httpx.Request("GET", URL.replace("app", "other")), APP, None)
+    flow = authorizer.send(httpx.Request("GET", URL.replace("app", "other")), None)
     assert next(flow).url.path == "/token"
     with pytest.raises(ImageError):
         flow.throw(ImageError.of(Reason.REGISTRY_UNREACHABLE, "gone"))

@@ -7,10 +7,8 @@ import orjson
 import pytest
 
 from rightarch.reasons import Reason
-from rightarch.reference import Reference
 from rightarch.registry import failures
 
-APP = Reference.parse("registry.example/team/app:1")
 SECRET = "what the registry wrote"  # noqa: S105 - no secret
 
 CODES = [
@@ -56,7 +54,7 @@ def answered(status: int, body: bytes) -> httpx.Response:
 def test_codes(code: str, status: int, reason: Reason) -> None:
     """What can't change by itself is permanent; what may is asked for again."""
     body = orjson.dumps({"errors": [{"code": code, "message": SECRET, "detail": SECRET}]})
-    error = failures.of_status(answered(status, body), APP)
+    error = failures.of_status(answered(status, body))
     assert error is not None
     assert error.reason is reason
     assert "registry.example" in str(error)
@@ -66,11 +64,11 @@ def test_codes(code: str, status: int, reason: Reason) -> None:
 @pytest.mark.parametrize("body", BODIES)
 def test_answers_without_a_code(body: bytes) -> None:
     """What has not the specification's form says no more than its status."""
-    error = failures.of_status(answered(400, body), APP)
+    error = failures.of_status(answered(400, body))
     assert error is not None
     assert error.reason is Reason.REGISTRY_FAILED
 
 
 def test_success_is_no_failure() -> None:
     """200 alone."""
-    assert failures.of_status(answered(200, b""), APP) is None
+    assert failures.of_status(answered(200, b"")) is None

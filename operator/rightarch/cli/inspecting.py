@@ -52,8 +52,12 @@ def run(wanted: Wanted) -> int:
         list(zip(wanted.references, outcomes, strict=True)), wanted.required, wanted.output, verbose=wanted.verbose
     )
     typer.echo(text, nl=False)
-    for problem in (each for outcome in outcomes for each in _problems(outcome)):
-        tell(str(problem))
+    for name, problem in dict.fromkeys(
+        each
+        for reference, outcome in zip(wanted.references, outcomes, strict=True)
+        for each in _told(reference, outcome)
+    ):
+        tell(f"{name}: {problem}")
     return max((_status(outcome, wanted.required) for outcome in outcomes), key=_SEVERITY.index)
 
 
@@ -63,7 +67,7 @@ async def _print_raw(wanted: Wanted) -> int:
         try:
             document = await registry.document(wanted.references[0], keychain())
         except ImageError as error:
-            tell(str(error))
+            tell(f"{wanted.references[0]}: {error}")
             return _severity(error)
     sys.stdout.buffer.write(document.body)
     sys.stdout.buffer.flush()
@@ -102,6 +106,14 @@ def _status(outcome: Outcome, required: tuple[Platform, ...]) -> int:
 
 def _severity(problem: ImageError) -> int:
     return FINDINGS if problem.reason is Reason.IMAGE_NOT_FOUND else FAILURE
+
+
+def _told(reference: Reference, outcome: Outcome) -> list[tuple[str, str]]:
+    """What is wrong with an image, or with an entry of its index: the name and the problem."""
+    if isinstance(outcome, ImageError):
+        return [(str(reference), str(outcome))]
+    failed = [item for item in outcome.of(Role.IMAGE) if item.problem is not None]
+    return [(f"{reference.name}@{item.part.digest}", str(item.problem)) for item in failed]
 
 
 def _problems(outcome: Outcome) -> list[ImageError]:

@@ -22,7 +22,7 @@ def _parse(name: str) -> Reference | Failure:
     try:
         return Reference.parse(name)
     except InvalidReference as error:
-        return Failure(error.reason, str(error))
+        return Failure(error.reason, f"that is no image reference: {error.problem}")
 
 
 _memoised = lru_cache(maxsize=4096)(_parse)

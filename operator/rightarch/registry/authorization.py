@@ -18,7 +18,6 @@ import orjson
 
 from rightarch.errors import ImageError, UnreadableImage
 from rightarch.reasons import Reason
-from rightarch.reference import Reference
 from rightarch.registry import challenge, failures
 from rightarch.registry.address import names_loopback
 from rightarch.registry.challenge import Challenge
@@ -81,7 +80,7 @@ class Authorizer:
         self._challenges: Recent[bytes, Challenge] = Recent(_REMEMBERED)
         self._tokens: Recent[_Name, _Authorization] = Recent(_REMEMBERED)
 
-    def send(self, request: httpx.Request, reference: Reference, credential: Credential | None) -> Flow[httpx.Response]:
+    def send(self, request: httpx.Request, credential: Credential | None) -> Flow[httpx.Response]:
         """Send a request with the authorization that its host asks for.
 
         Returns the host's answer, which is a 401 still if it is content with nothing that can be offered.
@@ -94,14 +93,14 @@ class Authorizer:
         remembered = self._challenges.get(key.registry)
         held, fresh = self._held(key), False
         if held is None and remembered is not None:
-            held = yield from self._obtain(remembered, key, reference, request)
+            held = yield from self._obtain(remembered, key, request)
             fresh = held is not None
         response = yield _with(request, held)
         asked = self._asked(response, key, held)
         if asked is None or (fresh and remembered is not None and asked.realm == remembered.realm):
             return response
         self._challenges.put(key.registry, asked)
-        held = self._held(key) or (yield from self._obtain(asked, key, reference, request))
+        held = self._held(key) or (yield from self._obtain(asked, key, request))
         if held is None:
             return response
         response = yield _with(request, held)
@@ -123,14 +122,14 @@ class Authorizer:
         token = self._tokens.get(key.name)
         return token.header if token is not None and self._clock() < token.expires else None
 
-    def _obtain(self, asked: Challenge, key: _Key, reference: Reference, request: httpx.Request) -> Flow[str | None]:
+    def _obtain(self, asked: Challenge, key: _Key, request: httpx.Request) -> Flow[str | None]:
         """The header that answers a challenge, or None where there is nothing to answer it with."""
         if key.credential is not None and key.credential.is_bearer:
             return f"Bearer {key.credential.password}" if asked.scheme == "bearer" else None
         if asked.scheme == "basic":
             return _basic(key.credential) if key.credential and not key.credential.is_identity else None
         try:
-            token = yield from self._fetch(asked, key, reference, request)
+            token = yield from self._fetch(asked, key, request)
         except ImageError as error:
             if error.reason is not Reason.ACCESS_DENIED:
                 self._challenges.drop(key.registry)  # the registry may name another token service by now
@@ -138,14 +137,14 @@ class Authorizer:
         self._tokens.put(key.name, token)
         return token.header
 
-    def _fetch(self, asked: Challenge, key: _Key, reference: Reference, request: httpx.Request) -> Flow[_Authorization]:
+    def _fetch(self, asked: Challenge, key: _Key, request: httpx.Request) -> Flow[_Authorization]:
         realm = self._realm(asked.realm, key, request.url)
         asking = _token_request(realm, parameters := _parameters(asked, key), key.credential)
         asking.extensions |= {CLIENT: _fingerprint(key.credential), SHARED: (key.name, str(realm), str(parameters))}
         if self._trusts(request.url, realm):
             asking.extensions[WAY] = request.extensions.get(WAY)
         response = yield asking
-        if error := failures.of_token_status(response, reference):
+        if error := failures.of_token_status(response):
             raise error
         token, life = _parse_token(response)
         return _Authorization(f"Bearer {token}", self._clock() + life - _MARGIN)

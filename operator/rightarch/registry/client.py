@@ -77,7 +77,7 @@ class Client:
             return None
         digest = _stated(response)
         if reference.digest and digest not in {None, reference.digest}:
-            raise failures.failed(response.request.url, f"answers with another digest than that of {reference}")
+            raise failures.failed(response.request.url, "answers with another digest than the one that was asked for")
         return reference.digest or digest
 
     def document(self, reference: Reference, credential: Credential | None) -> Flow[Document]:
@@ -107,10 +107,6 @@ class Client:
         except StopIteration as stop:
             platforms: ImagePlatforms = stop.value
             return platforms
-        except UnreadableImage as error:
-            if error.reason not in {Reason.NOT_AN_IMAGE, Reason.MALFORMED_IMAGE}:
-                raise
-            raise UnreadableImage(error.reason, f"{reference} can't be used: {error}") from None
 
     def blob(self, reference: Reference, digest: str, credential: Credential | None) -> Flow[bytes]:
         """A small blob of the reference's repository, such as a configuration; its digest verified.
@@ -155,10 +151,10 @@ class Client:
             request = _request(method, endpoint, reference, rest, patience=MIRROR_SECONDS if left else None)
             ours = credential if endpoint.credentials or endpoint.is_origin(reference) else None
             try:
-                response = yield from self._fetch(request, reference, ours)
+                response = yield from self._fetch(request, ours)
                 if method == "HEAD" and response.status_code in _NO_HEAD:
                     return response
-                if error := failures.of_status(response, reference):
+                if error := failures.of_status(response):
                     raise error
                 _verify(response, digest)
             except ImageError as error:
@@ -172,18 +168,16 @@ class Client:
         by_tag = (reference.digest is None and rest == f"manifests/{reference.identifier}") or rest.startswith("tags/")
         found = [each for each in self._hosts.of(reference) if each.pull and (each.resolve or not by_tag)]
         if not found:
-            text = f"no host that is configured for {reference.domain} may be asked for {reference}"
+            text = f"no host that is configured for {reference.domain} may be asked for it"
             raise UnreadableImage(Reason.IMAGE_NOT_FOUND, text)
         return found
 
-    def _fetch(
-        self, request: httpx.Request, reference: Reference, credential: Credential | None
-    ) -> Flow[httpx.Response]:
+    def _fetch(self, request: httpx.Request, credential: Credential | None) -> Flow[httpx.Response]:
         """Send a request and follow its redirects; each hop is authorized by itself, by what its own host may see."""
         origin = request.url
         for _ in range(MAX_REDIRECTS + 1):
             ours = credential if _same(request.url, origin) else None
-            response = yield from self._authorizer.send(request, reference, ours)
+            response = yield from self._authorizer.send(request, ours)
             location = response.headers.get("location")
             if response.status_code not in _REDIRECTS or not location:
                 return response

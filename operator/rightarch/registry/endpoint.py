@@ -92,6 +92,6 @@ def origin(reference: Reference, *, plain: bool = False) -> Endpoint:
     except httpx.InvalidURL:
         url = httpx.URL()
     if not is_plain(url):
-        text = f"{reference} names no registry that can be contacted: check its host and port"
+        text = "it names no registry that can be contacted: check its host and port"
         raise UnreadableImage(Reason.INVALID_REFERENCE, text)
     return Endpoint(url)

@@ -1,7 +1,7 @@
 """Failures: what went wrong between Rightarch and a registry, as errors fit for people.
 
-Each text names the host, says what happened and what to do. None repeats what a server wrote in its answer: pod
-authors read these texts, and they choose which server is asked.
+Each text names the host, says what happened and what to do; which image it is about is said by who shows it. None
+repeats what a server wrote in its answer: pod authors read these texts, and they choose which server is asked.
 """
 
 import asyncio
@@ -16,7 +16,6 @@ import orjson
 
 from rightarch.errors import ImageError
 from rightarch.reasons import Reason
-from rightarch.reference import Reference
 from rightarch.registry.address import AddressRefusedError
 
 MAX_RETRY_AFTER: Final = 3600.0
@@ -26,7 +25,7 @@ _NO_NAME: Final = frozenset({"NAME_INVALID", "TAG_INVALID", "DIGEST_INVALID"})
 """Codes by which a registry says that asking again is in vain; its grammar may be narrower than the specification's."""
 
 
-def of_status(response: httpx.Response, reference: Reference) -> ImageError | None:
+def of_status(response: httpx.Response) -> ImageError | None:
     """The error that a registry's status means for an image; None for 200."""
     status, host = response.status_code, named(response.request.url)
     if status == 200:
@@ -34,22 +33,22 @@ def of_status(response: httpx.Response, reference: Reference) -> ImageError | No
     if status in {401, 403}:
         return ImageError.of(
             Reason.ACCESS_DENIED,
-            f"registry {host} gives no access to {reference}: it does not exist there, or needs other credentials",
+            f"registry {host} gives no access to the image: it does not exist there, or needs other credentials",
         )
     if status == 404:
         return ImageError.of(
             Reason.IMAGE_NOT_FOUND,
-            f"registry {host} does not have {reference}, or lacks a part of it: check name and tag",
+            f"registry {host} does not have the image, or lacks a part of it: check name and tag",
         )
     if status == 400 and _codes(response) & _NO_NAME:
         return ImageError.of(
             Reason.INVALID_REFERENCE,
-            f"registry {host} takes {reference} for no name of an image: check name, tag and digest",
+            f"registry {host} does not take this for the name of an image: check name, tag and digest",
         )
     return _refused(response, f"registry {host}")
 
 
-def of_token_status(response: httpx.Response, reference: Reference) -> ImageError | None:
+def of_token_status(response: httpx.Response) -> ImageError | None:
     """The error that a token service's status means for an image; None for 200."""
     status, host = response.status_code, named(response.request.url)
     if status == 200:
@@ -57,7 +56,7 @@ def of_token_status(response: httpx.Response, reference: Reference) -> ImageErro
     if status in {400, 401, 403, 404}:
         return ImageError.of(
             Reason.ACCESS_DENIED,
-            f"token service {host} gives no access to {reference}: it does not exist, or needs other credentials",
+            f"token service {host} gives no access to the image: it does not exist, or needs other credentials",
         )
     return _refused(response, f"token service {host}")
 
@@ -86,11 +85,9 @@ def of_exception(error: BaseException, url: httpx.URL) -> ImageError | None:
     return None
 
 
-def timed_out(reference: Reference, seconds: float) -> ImageError:
-    """The error for a look-up that took too long."""
-    return ImageError.of(
-        Reason.TIMED_OUT, f"registry {reference.host} did not tell about {reference} within {seconds:g} s"
-    )
+def timed_out(host: str, seconds: float) -> ImageError:
+    """The error for a look-up at a registry that took too long."""
+    return ImageError.of(Reason.TIMED_OUT, f"registry {host} did not tell about the image within {seconds:g} s")
 
 
 def slow(url: httpx.URL, seconds: float) -> ImageError:

@@ -204,16 +204,13 @@ class Registry:
         if task is None:
             if not self._places.free(reference.domain, asker(keys)):
                 self.stats.refused += 1
-                return UnresolvedImage(
-                    Reason.LOOKUP_LIMIT,
-                    f"too many images are being looked up to ask for {reference}; it is tried later",
-                )
+                return UnresolvedImage(Reason.LOOKUP_LIMIT, "too many images are being looked up; it is tried later")
             task = self._start(key, reference, keys, asker(keys), confirm=False)
         if record:
             self._recorded.add(key)
         await asyncio.wait([task])  # unlike awaiting the task, this leaves it alone when the wait is cancelled
         if task.cancelled():
-            return UnresolvedImage(Reason.UNRESOLVED, f"{reference} was being looked up when Rightarch was stopped")
+            return UnresolvedImage(Reason.UNRESOLVED, "Rightarch was stopped while it was looked up")
         return task.result()
 
     def _refresh(self, key: Key, reference: Reference, keys: Keys, who: str, *, record: bool) -> None:
@@ -252,7 +249,7 @@ class Registry:
                 await self._turns.wait(who)
                 outcome, scope = await self._tried(reference, keys, confirm=confirm)
         except TimeoutError:
-            outcome = failures.timed_out(reference, self._options.lookup_timeout)
+            outcome = failures.timed_out(reference.host, self._options.lookup_timeout)
         except ImageError as error:
             outcome = failures.again(error)
         if scope != key[0]:
@@ -282,7 +279,7 @@ class Registry:
             async with asyncio.timeout(self._options.lookup_timeout):
                 served, _ = await self._by_any(reference, keys, flow)
         except TimeoutError:
-            raise failures.timed_out(reference, self._options.lookup_timeout) from None
+            raise failures.timed_out(reference.host, self._options.lookup_timeout) from None
         return served
 
     async def _by_any(
