@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from rightarch.cli import app
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 DIGEST = "sha256:" + "a" * 64
 NOBODY = free_port()
 """A port on which no registry listens: what is known of its images is known from elsewhere."""
+FAILED_OPEN = "apiserver_admission_webhook_fail_open_count"
 EVENTS = f"/apis/events.k8s.io/v1/namespaces/{NAMESPACE}/events"
 
 
@@ -261,6 +263,20 @@ def test_the_page_of_metrics_names_what_is_served(made: World) -> None:
         served = _served(running.health)
     rotation = "rightarch_certificate_"  # which is nobody's here
     assert served == {name: kind for name, kind in (both | controller).items() if not name.startswith(rotation)}
+
+
+def test_alerts_are_about_metrics_that_there_are(made: World) -> None:
+    """Ours are on the page, and those of the API server are served by it: a dead webhook reports nothing itself."""
+    text = PAGE.read_text()
+    (rules,) = re.findall(r"^```yaml\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    expressions = [rule["expr"] for group in yaml.safe_load(rules)["groups"] for rule in group["rules"]]
+    named = {name for each in expressions for name in re.findall(r"(?:rightarch|apiserver)_\w+", each)}
+    theirs = set(re.findall(r"^(apiserver_admission\w+)", made.client.get("/metrics").text, re.MULTILINE))
+    ours = set(_documented(text))
+    assert len(expressions) == 7
+    assert {name for name in named if name.startswith("rightarch_")} <= ours
+    # counted from the first failure on
+    assert {name for name in named if name.startswith("apiserver_")} - theirs <= {FAILED_OPEN}
 
 
 def _documented(part: str) -> dict[str, str]:
