@@ -13,6 +13,8 @@ from rightarch.registry import Registry
 
 SEEKERS: Final = 256
 """How many are looked up at a time: twice what the registry client looks up at one registry, which may hang."""
+_SPARED: Final = Within(1.0, 1.0)
+"""An image that is not to be had is not looked up again within a second, should memory have no room for that."""
 
 
 class Awaited:
@@ -27,6 +29,7 @@ class Awaited:
     def __init__(self, registry: Registry, keychains: Keychains, told: Callable[[Key], None]) -> None:
         self._registry, self._keychains, self._told = registry, keychains, told
         self._waiting: dict[Wanted, set[Key]] = {}
+        self._wanted: dict[Key, frozenset[Wanted]] = {}
         self._queue: Queue[Wanted] = Queue(self._look_up, workers=SEEKERS)
 
     def __len__(self) -> int:
@@ -37,13 +40,20 @@ class Awaited:
         await self._queue.run()
 
     def wait(self, key: Key, images: Iterable[Wanted]) -> None:
-        """Let a pod wait for images."""
-        for wanted in images:
-            self._waiting.setdefault(wanted, set()).add(key)
-            self._queue.add(wanted)
+        """Let a pod wait for images, in place of those that it waited for."""
+        wanted = frozenset(images)
+        self._leave(key, self._wanted.get(key, frozenset()) - wanted)
+        self._wanted[key] = wanted
+        for each in wanted:
+            self._waiting.setdefault(each, set()).add(key)
+            self._queue.add(each)
 
-    def leave(self, key: Key, images: Iterable[Wanted]) -> None:
-        """Let a pod wait no more. What nobody waits for is not looked up again."""
+    def leave(self, key: Key) -> None:
+        """Let a pod wait no more."""
+        self._leave(key, self._wanted.pop(key, frozenset()))
+
+    def _leave(self, key: Key, images: Iterable[Wanted]) -> None:
+        """What nobody waits for is not looked up again."""
         for wanted in images:
             keys = self._waiting.get(wanted, set())
             keys.discard(key)
@@ -54,12 +64,13 @@ class Awaited:
         reference = parse(wanted.image)
         if wanted not in self._waiting or not isinstance(reference, Reference):
             return None
-        puller = wanted.puller
+        puller, again = wanted.puller, None
         try:
             await self._registry.platforms(reference, self._keychains.of_names(puller.namespace, puller.secrets))
         except ImageError as error:
             if error.transient:
                 return soon(error.retry_after)
+            again = _SPARED
         for key in self._waiting.pop(wanted, ()):
             self._told(key)
-        return None
+        return again

@@ -47,6 +47,8 @@ _SECONDS: Final = (0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 900
 _OUTCOMES: Final = ("Resolved", "Unreadable", "TimedOut", "ByPolicy", "Refused", "Gone")
 _OTHERS_FIRST: Final = frozenset({404, 409})
 """Statuses by which the API server says that a pod is another by now."""
+_PASSING: Final = frozenset({401, 403, 429})
+"""Statuses by which it refuses what it may allow a moment later: just started, it has not read the roles yet."""
 
 log = logging.getLogger(__name__)
 
@@ -76,8 +78,8 @@ class Verdict:
         """The word by which its release is counted."""
         if self.decision is None:
             return "Refused"
-        if self.decision.reason is Reason.UNRESOLVED:
-            return "TimedOut" if self.left <= 0 else "ByPolicy"
+        if self.decision.reason in {Reason.UNRESOLVED, Reason.SKIPPED}:
+            return "TimedOut" if self.left <= 0 and self.decision.images else "ByPolicy"
         failures = (image for image in self.decision.images.values() if isinstance(image, Failure))
         return "Unreadable" if self.decision.reason in {failure.reason for failure in failures} else "Resolved"
 
@@ -166,7 +168,7 @@ class Gates:
             async with slots:
                 await self._settle(key)  # what fails here is in the queue as well
 
-        overdue = [held.key for held in self._held if self._left(held, held.pod()) <= 0]
+        overdue = [held.key for held in self._held if self._judge(held, held.pod()).left <= 0]
         await asyncio.gather(*map(settle, overdue))
         self.caught_up.set()
 
@@ -186,7 +188,7 @@ class Gates:
         """Somebody else released a pod, or deleted it."""
         self._outcomes["Gone"] += held.gated
         self._queue.forget(held.key)
-        self._awaited.leave(held.key, held.wanted)
+        self._awaited.leave(held.key)
 
     async def _settle(self, key: Key) -> Within | None:
         """Release a pod, or say when to look at it again."""
@@ -214,9 +216,9 @@ class Gates:
             try:
                 await self._patch(pod, _ending(pod, None if refused else verdict.decision))
             except ClusterError as error:
-                refused = error.status not in _OTHERS_FIRST
-                if error.status == 429 or error.status >= 500:
+                if (error.status in _PASSING and verdict.left > 0) or error.status >= 500:
                     raise
+                refused = error.status not in _OTHERS_FIRST
                 await self._read_anew(held)
             else:
                 self._released(held, pod, Verdict(None, verdict.left) if refused else verdict)
@@ -224,22 +226,21 @@ class Gates:
         return Within(0.0, PROBE_PAUSE)
 
     def _judge(self, held: Held, pod: Pod) -> Verdict:
-        """What memory says of a pod."""
-        namespace, left = held.key.namespace, self._left(held, pod)
-        policy, keys = self._policy_of(namespace, pod), self._keychains.of_pod(namespace, pod)
-        given = recall(pod, self._nodes.capacity, self._registry, keys, policy)
-        given = replace(given, gating=True, gated=True, overdue=left <= 0, namespace=namespace)
+        """What memory says of a pod. No pod is to stay held for a fault of ours."""
         try:
-            return Verdict(decide(given), left)
-        except Exception:  # a fault of ours, for which no pod is to stay held
+            return self._decided(held, pod)
+        except Exception:
             if (untold := self._complaints.turn()) is not None:
                 log.exception("failed on a pod that is held", extra=fields(key=str(held.key), untold=untold or None))
-            return Verdict(None, left)
+            return Verdict(None, 0.0)
 
-    def _left(self, held: Held, pod: Pod) -> float:
-        """Seconds for which a pod may still be held."""
-        policy = self._policy_of(held.key.namespace, pod)
-        return policy.choices.on_unresolved.gate_timeout_seconds - held.seconds()
+    def _decided(self, held: Held, pod: Pod) -> Verdict:
+        namespace = held.key.namespace
+        policy, keys = self._policy_of(namespace, pod), self._keychains.of_pod(namespace, pod)
+        left = policy.choices.on_unresolved.gate_timeout_seconds - held.seconds()
+        given = recall(pod, self._nodes.capacity, self._registry, keys, policy)
+        given = replace(given, gating=True, gated=True, overdue=left <= 0, namespace=namespace)
+        return Verdict(decide(given), left)
 
     def _hold(self, held: Held, verdict: Verdict) -> Within:
         """Have the images looked up that are not known: as soon as one is, the pod is decided on again."""
@@ -270,7 +271,7 @@ class Gates:
     def _released(self, held: Held, pod: Pod, verdict: Verdict) -> None:
         self._held.release(held)
         self._queue.forget(held.key)
-        self._awaited.leave(held.key, held.wanted)
+        self._awaited.leave(held.key)
         if not held.gated:
             return
         outcome = verdict.outcome
