@@ -149,6 +149,32 @@ def test_what_is_not_there_or_not_to_be_read(made: World, tmp_path: Path) -> Non
     assert (done.exit_code, "the context is 'other', which is not among its contexts" in done.stderr) == (2, True)
 
 
+def test_whoever_may_see_little_is_told_what_is_left_out(made: World, tmp_path: Path) -> None:
+    """Policies, nodes and what is known of images; what can be decided without them is decided."""
+    made.create(workload("Deployment", "seen", made.image("amd64-only"), replicas=0))
+    made.plane.kubectl("create", "serviceaccount", "reader")
+    made.plane.kubectl("create", "rolebinding", "reader", "--clusterrole=view", "--serviceaccount=default:reader")
+    config = yaml.safe_load(made.plane.kubeconfig.read_text())
+    config["users"][0]["user"] = {"token": made.plane.kubectl("create", "token", "reader").strip()}
+    file = tmp_path / "kubeconfig"
+    file.write_text(yaml.safe_dump(config))
+    asked = (f"--kubeconfig={file}", "deployment/seen", "-o", "json")
+    wait_for(lambda: explain(made, *asked).exit_code == 0)  # a right takes a moment to be known
+    done = explain(made, *asked)
+    (found,) = json.loads(done.stdout)["workloads"]
+    assert (found["decision"]["reason"], found["nodes"]) == ("Constrained", None)
+    assert found["images"][0]["source"]["kind"] == "registry"
+    said = [line.partition(":")[2].partition(",")[0].strip() for line in done.stderr.splitlines()]
+    assert said == [
+        "objects of kind ClusterArchitecturePolicy can't be read",
+        "objects of kind ArchitecturePolicy can't be read",
+        "Nodes can't be read",
+        "NodePools can't be read",
+        "NodeClaims can't be read",
+        "ImagePlatforms can't be read",
+    ]
+
+
 def events(made: World, name: str) -> list[dict[str, Any]]:
     """The Events of ours about an object of a name."""
     items = made.client.get(EVENTS).raise_for_status().json()["items"]

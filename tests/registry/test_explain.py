@@ -9,6 +9,7 @@ import pty
 import select
 import subprocess
 import sys
+from base64 import b64encode
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from typer.testing import CliRunner
 from rightarch.cli import app
 from tests.controlplane import free_port
 from tests.images import RegistryServer, attested, single
+from tests.registry.conftest import ALICE_PASSWORD
 
 if TYPE_CHECKING:
     from tests.controlplane import CertificateAuthority
@@ -69,6 +71,20 @@ def explained(environment: dict[str, str], text: str, *arguments: str | Path) ->
     assert done.stderr == ""
     found: list[dict[str, Any]] = json.loads(done.stdout)["workloads"]
     return found
+
+
+def test_private_images_are_read_as_the_user(
+    environment: dict[str, str], server: RegistryServer, tmp_path: Path
+) -> None:
+    """By docker login; without it, it is not known what they run on."""
+    server.push("private/app", "explain", ARM64)
+    text = yaml.safe_dump(deployment("web", f"{server.host}/private/app:explain"))
+    assert run(environment, "explain", "-f", "-", "--registry-only", text=text).returncode == 1
+    (tmp_path / "docker").mkdir()
+    auth = b64encode(f"alice:{ALICE_PASSWORD}".encode()).decode()
+    (tmp_path / "docker" / "config.json").write_text(json.dumps({"auths": {server.host: {"auth": auth}}}))
+    (web,) = explained(environment, text, "--token-realm", f"{server.host}=localhost")
+    assert web["images"][0]["platforms"] == ["linux/arm64"]
 
 
 def deployment(name: str, *images: str, **spec: object) -> dict[str, Any]:
