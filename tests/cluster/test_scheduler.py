@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from random import Random
@@ -13,15 +13,18 @@ import pytest
 
 from rightarch.capacity import Capacity
 from rightarch.placement import Decision, Input, apply, decide
+from rightarch.policy import BUILT_IN
 from rightarch.reasons import Reason
 from tests.controlplane import ControlPlane, fake_node
 from tests.support.json_patch import patched
 from tests.support.random_pods import NODES, pod
+from tests.support.random_policies import policy
 from tests.support.scheduling import admits
 
 SEED = int(os.environ.get("RIGHTARCH_TEST_SEED", "20260901"))
 PODS = 600
 SECONDS = 120
+CONTRADICTIONS = frozenset({Reason.NOT_ALLOWED, Reason.CONFLICTING_CONSTRAINT})
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,18 @@ class Case:
     spec_with: dict[str, Any]
 
     @property
+    def places(self) -> bool:
+        """Whether the decision gives the pod a place."""
+        placed = {Reason.CONSTRAINED, Reason.ALREADY_CONSTRAINED, Reason.EMULATED}
+        return self.decision.reason in placed and not self.decision.audit
+
+    @property
+    def pending(self) -> bool:
+        """Whether the policy keeps a pod from every node, since it contradicts what is allowed or supported."""
+        enforced = self.decision.reason in CONTRADICTIONS and "stays Pending" in self.decision.message
+        return enforced and not self.decision.audit
+
+    @property
     def admitted(self) -> set[str]:
         """The nodes that the pod's own constraints admit."""
         return {name for name, labels in NODES.items() if admits(self.pod, name, labels)}
@@ -45,7 +60,12 @@ class Case:
         """Those of them that have the OS and an architecture of the decision."""
         wanted = {(self.decision.os, architecture) for architecture in self.decision.architectures}
         labels = {name: (NODES[name]["kubernetes.io/os"], NODES[name]["kubernetes.io/arch"]) for name in self.admitted}
-        return {name for name, pair in labels.items() if pair in wanted}
+        return {name for name, pair in labels.items() if pair in wanted and self._emulates(NODES[name])}
+
+    def _emulates(self, labels: Mapping[str, str]) -> bool:
+        """Whether a node does for the pod what it needs: that only matters where something is emulated."""
+        selectors = [each.node_selector.items() for each in self.decision.policy.facts.emulation]
+        return self.decision.reason is not Reason.EMULATED or any(each <= labels.items() for each in selectors)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +74,11 @@ def cases() -> Iterator[list[Case]]:
     random = Random(SEED)
     capacity = Capacity.of_nodes(NODES.values())
     given = [pod(random, f"p{index}") for index in range(PODS)]
-    decisions = [decide(Input(each, images, capacity)) for each, images in given]
+    policies = [BUILT_IN if index % 2 else policy(random) for index in range(PODS)]
+    decisions = [
+        decide(Input(each, images, capacity, policy=rules))
+        for (each, images), rules in zip(given, policies, strict=True)
+    ]
     changed = [patched(each, apply(decision, each)) for (each, _), decision in zip(given, decisions, strict=True)]
     with ControlPlane() as plane, plane.client() as client:
         _make_nodes(plane, client)
@@ -74,21 +98,30 @@ def test_the_transcription_agrees_with_the_scheduler(cases: list[Case]) -> None:
 
 
 def test_a_pod_is_bound_only_where_it_was_admitted_and_its_images_run(cases: list[Case]) -> None:
-    """Bound iff there is such a node; Unschedulable iff there is none."""
-    placed = [c for c in cases if c.decision.reason in {Reason.CONSTRAINED, Reason.ALREADY_CONSTRAINED}]
+    """Bound iff there is such a node, among those that the policy allows; Unschedulable iff there is none."""
+    placed = [case for case in cases if case.places]
     for case in placed:
         assert (case.with_patch in case.right) if case.right else case.with_patch is None, case
     assert sum(case.with_patch is not None for case in placed) > PODS / 10
     assert sum(case.with_patch is None for case in placed) > PODS / 50
 
 
+def test_what_a_policy_enforces_against_a_pod_keeps_it_pending(cases: list[Case]) -> None:
+    """On no node, wherever it could run before."""
+    pending = [case for case in cases if case.pending]
+    assert {case.decision.reason for case in pending} == CONTRADICTIONS
+    assert sum(case.without is not None for case in pending) > 5
+    for case in pending:
+        assert case.with_patch is None, case
+
+
 def test_without_a_placement_the_spec_is_unchanged(cases: list[Case]) -> None:
-    """No common architecture, a contradiction, and pods pinned to nodes: the API server has the same spec."""
-    kept = {Reason.NO_COMMON_ARCHITECTURE, Reason.CONFLICTING_CONSTRAINT, Reason.SKIPPED}
-    assert {case.decision.reason for case in cases} == {Reason.CONSTRAINED, Reason.ALREADY_CONSTRAINED, *kept}
-    for case in cases:
-        if case.decision.reason in kept:
-            assert _user_part(case.spec_with) == _user_part(case.spec_without), case
+    """No common architecture, what is not enforced, audits, and pods that are left alone: the spec is the same."""
+    kept = [case for case in cases if not case.places and not case.pending]
+    assert {case.decision.reason for case in kept} >= {Reason.NO_COMMON_ARCHITECTURE, Reason.SKIPPED, *CONTRADICTIONS}
+    assert any(case.decision.audit for case in kept)
+    for case in kept:
+        assert _user_part(case.spec_with) == _user_part(case.spec_without), case
 
 
 def test_a_contradiction_means_that_no_node_could_be_right(cases: list[Case]) -> None:

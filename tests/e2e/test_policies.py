@@ -18,7 +18,7 @@ from tests.controlplane import wait_for
 from tests.support.installation import Installation, Replica
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
 
     from tests.controlplane import ControlPlane
 
@@ -114,6 +114,7 @@ class World:
             "operation": "CREATE",
             "namespace": namespace,
             "object": pod,
+            "dryRun": True,
         }
         review = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
         url = f"https://127.0.0.1:{replica.port}/mutate/pods"
@@ -389,6 +390,123 @@ class TestOptingOut:
         finally:
             world.delete(f"{CAPS}/strict")
             world.create(CAPS, "opting-a", override("amd64") | {"namespaceSelector": selector})
+
+
+BOTH = {"imageOverrides": [{"pattern": "registry.example.com/policies/*", "platforms": ["linux/amd64", "linux/arm64"]}]}
+"""Facts: the image leaves a choice."""
+
+
+@pytest.fixture(scope="class")
+def moving(world: World) -> Iterator[str]:
+    """A namespace of whose pods 30 in a hundred shall prefer arm64, whose nodes have a taint."""
+    name = "moving"
+    world.plane.kubectl("create", "namespace", name)
+    taint = {"key": "kubernetes.io/arch", "operator": "Equal", "value": "arm64", "effect": "NoSchedule"}
+    spec = {
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}},
+        "architectures": {"share": [{"architecture": "arm64", "percent": 30}]},
+        "tolerations": [{"architecture": "arm64", "toleration": taint}],
+    }
+    world.create(CAPS, name, BOTH | spec)
+    within(1, world, ("amd64", "arm64"), name)
+    yield name
+    world.delete(f"{CAPS}/{name}")
+    world.plane.kubectl("delete", "namespace", name, "--wait=false")
+
+
+def deployment(replicas: int) -> Object:
+    """A workload of pods with the image."""
+    labels = {"app": "web"}
+    template = {"metadata": {"labels": labels}, "spec": a_pod()["spec"]}
+    spec = {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": spec}
+
+
+def job(index: int) -> Object:
+    """A Job of one pod with the image."""
+    pod = a_pod()["spec"] | {"restartPolicy": "Never"}
+    spec = {"template": {"metadata": {"labels": {"app": "jobs"}}, "spec": pod}}
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": f"job-{index}"}, "spec": spec}
+
+
+class TestShares:
+    """A part of a workload's pods prefers an architecture."""
+
+    def test_of_the_pods_of_a_workload_and_again_after_deletions(self, world: World, moving: str) -> None:
+        """Within one pod of its part."""
+        self._create(world, f"/apis/apps/v1/namespaces/{moving}/deployments", deployment(20))
+        pods = self._pods(world, moving, "web", 20)
+        assert 5 <= len(pods["arm64"]) <= 7
+        spec = pods["arm64"][0]["spec"]
+        [preferred] = spec["affinity"]["nodeAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+        assert (preferred["weight"], "arm64" in json.dumps(preferred)) == (100, True)
+        assert any(each.get("key") == "kubernetes.io/arch" for each in spec["tolerations"])
+        for pod in pods["arm64"]:
+            world.delete(f"/api/v1/namespaces/{moving}/pods/{pod['metadata']['name']}")
+        again = self._pods(world, moving, "web", 20, {pod["metadata"]["name"] for pod in pods["arm64"]})
+        assert 5 <= len(again["arm64"]) <= 7
+
+    def test_every_replica_counts_what_others_chose(self, world: World, moving: str) -> None:
+        """One asked the first; all know that the second is to make the other choice."""
+        first = world.pod(moving, "first")
+        assert first["metadata"]["labels"]["rightarch.dev/share"] == "others"
+        wait_for(lambda: {_share(answer) for answer in world.answers(moving, namespace=moving)} == {"arm64"})
+
+    def test_of_jobs_of_one_pod_each(self, world: World, moving: str) -> None:
+        """Counted by themselves, all would choose alike."""
+        for index in range(10):
+            self._create(world, f"/apis/batch/v1/namespaces/{moving}/jobs", job(index))
+        assert 2 <= len(self._pods(world, moving, "jobs", 10)["arm64"]) <= 4
+
+    @staticmethod
+    def _create(world: World, path: str, thing: Object) -> None:
+        answer = world.client.post(path, json=thing)
+        assert answer.is_success, answer.text
+
+    @staticmethod
+    def _pods(world: World, namespace: str, app: str, count: int, gone: Container[str] = ()) -> dict[str, list[Object]]:
+        """The pods of an app by their share choice, once there are so many; pods that Jobs made may have ended."""
+
+        def there() -> list[Object]:
+            answer = world.client.get(f"/api/v1/namespaces/{namespace}/pods", params={"labelSelector": f"app={app}"})
+            found = answer.raise_for_status().json()["items"]
+            return [
+                each
+                for each in found
+                if each["metadata"]["name"] not in gone and not each["metadata"].get("deletionTimestamp")
+            ]
+
+        wait_for(lambda: len(there()) == count)
+        by_choice: dict[str, list[Object]] = {"arm64": [], "others": []}
+        for pod in there():
+            by_choice[pod["metadata"]["labels"]["rightarch.dev/share"]].append(pod)
+        return by_choice
+
+
+def _share(response: Object) -> str:
+    """The share choice in a patch."""
+    operations = json.loads(base64.b64decode(response["patch"]))
+    [label] = [each["value"] for each in operations if each["path"] == "/metadata/labels/rightarch.dev~1share"]
+    return str(label)
+
+
+def test_a_refusal_reaches_whoever_creates_the_pod(world: World) -> None:
+    """As kubectl shows it: by whom, why, and what to do."""
+    world.plane.kubectl("create", "namespace", "denying")
+    selector = {"matchLabels": {"kubernetes.io/metadata.name": "denying"}}
+    allowed = {"architectures": {"allowed": ["arm64"]}, "onNotAllowed": "Deny"}
+    world.create(CAPS, "denying", override("amd64") | {"namespaceSelector": selector} | allowed)
+    try:
+        wait_for(lambda: all(not answer["allowed"] for answer in world.answers("denying")))
+        answer = world.client.post("/api/v1/namespaces/denying/pods", json=a_pod(name="p"))
+        assert (answer.status_code, answer.json()["reason"]) == (403, "Forbidden")
+        assert (
+            "denied the request: rightarch: cap/denying refuses it (onNotAllowed: Deny): its images run on amd64 "
+            "(linux), and cap/denying allows arm64 alone. Build the images for an allowed architecture"
+        ) in answer.json()["message"]
+    finally:
+        world.delete(f"{CAPS}/denying")
+        world.plane.kubectl("delete", "namespace", "denying", "--wait=false")
 
 
 def test_nothing_was_refused_to_the_processes(world: World) -> None:

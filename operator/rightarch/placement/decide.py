@@ -38,9 +38,11 @@ def _decided(case: Case) -> Decision:
 def _audited(decision: Decision) -> Decision:
     """What would have been done is told, and not done: what an earlier invocation wrote goes as well."""
     tail = "; a gate would hold it" if decision.gate else ""
+    if decision.denied or (decision.reason in HOPELESS and decision.writing is not NOTHING):
+        tail = "; but this is an audit, and it is left as it is"
     return replace(
         decision,
-        message=f"{decision.message}{tail}",
+        message=f"{decision.message.removesuffix('.')}{tail}" if tail else decision.message,
         notes=tuple(note for note in decision.notes if note is not Note.GATED),
         writing=NOTHING,
         gate=False,

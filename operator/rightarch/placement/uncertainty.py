@@ -31,6 +31,7 @@ def uncertain(case: Case) -> Decision:
             return refused(case, reason, message, field)
         case "Fallback" if (assumed := _assumed(case)) is not None:
             told = f"{message}; assumed to run on {listed(assumed.architectures)}"
+            told = f"{told}; {assumed.message}" if assumed.reason is Reason.EMULATED else told
             return replace(assumed, reason=reason, message=told, images=case.images, notes=(*assumed.notes, *notes))
     return case.decision(reason, message, None, case.permitted, notes)
 
