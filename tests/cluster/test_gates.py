@@ -385,7 +385,7 @@ def test_five_hundred_pods_of_one_image(made: World, controller: ControllerServe
     """All are released within ten seconds of the first answer of their registry: by one look-up, one request each.
 
     Another gate keeps them from being scheduled, which is not what is measured. A machine that others keep so busy that
-    it needs longer to create them may need as long again.
+    it takes longer to create them may take twice as long as that.
     """
     image, count, other = f"{late.host}/late/app:1", 500, "example.com/other"
     both, labels = [{"name": GATE}, {"name": other}], {"app": "many", GATED: "true"}
@@ -395,13 +395,13 @@ def test_five_hundred_pods_of_one_image(made: World, controller: ControllerServe
         made_pods = [gated(f"many-{number}", image, labels=labels, schedulingGates=both) for number in range(count)]
         list(pool.map(made.create, made_pods))
     wait_for(lambda: controller.metrics()["rightarch_gated_pods"] == count, seconds=60)
-    allowed = max(10.0, time.monotonic() - begun)
+    allowed = max(10.0, 2 * (time.monotonic() - begun))
     patched = patches(made)
     start(late)
     late.forget()
     wait_for(late.requests, seconds=10)
     begun = time.monotonic()
-    wait_for(lambda: controller.metrics()["rightarch_gated_pods"] == 0, seconds=60, pause=0.1)
+    wait_for(lambda: controller.metrics()["rightarch_gated_pods"] == 0, seconds=60, pause=0.5)
     assert time.monotonic() - begun < allowed
     listed = made.client.get(PODS, params={"labelSelector": "app=many"}).raise_for_status().json()["items"]
     assert [(gates(pod), terms(pod)) for pod in listed] == [([other], [{"matchExpressions": [arch("arm64")]}])] * count
