@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from base64 import b64encode
@@ -20,9 +21,11 @@ import yaml
 from rightarch.facts.fact import Fact, manifest
 from rightarch.platforms import ImagePlatforms, Platform
 from tests.controlplane import CertificateAuthority, ControlPlane, binary, fake_node, wait_for
+from tests.generate import files
 from tests.images import RegistryServer, TokenServer, attested, index, single
 from tests.images.images import Entry
 from tests.support.facts import DEFINITION
+from tests.support.webhook import WebhookServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -464,3 +467,99 @@ def test_manifests_need_no_cluster(stage: Stage, tmp_path: Path) -> None:
     assert verdicts(report) == {"Deployment/web": ("Ready", None, 3)}
     assert report["source"]["name"] == "standard input"
     assert report["total"]["vcpu"] == 0.75
+
+
+PAGES = Path(__file__).parents[2] / "docs"
+GRAVITON = "report-graviton"
+STEPS = (20, 50, 100, 0)
+
+
+def blocks(page: str) -> list[str]:
+    """The blocks of shell commands of a page."""
+    return re.findall(r"^```sh\n(.*?)^```", (PAGES / page).read_text(), re.DOTALL | re.MULTILINE)
+
+
+def shell(stage: Stage, script: str, namespace: str, folder: Path) -> str:
+    """What some commands of a page print; each must succeed."""
+    path = f"{PROGRAMS}:{Path(binary('kubectl')).parent}:{Path(binary('helm')).parent}:{os.environ['PATH']}"
+    script = script.replace("--namespace shop", f"--namespace {namespace}").replace("name: shop", f"name: {namespace}")
+    command = ["bash", "-euo", "pipefail", "-c", script]
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=stage.environment | {"PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=180,
+    )
+    assert done.returncode == 0, f"{script}\n{done.stderr}"
+    return done.stdout
+
+
+def test_the_commands_of_the_report_page(stage: Stage, tmp_path: Path) -> None:
+    """All of them end well, in the order of the page, on workloads that it does not know."""
+    chart = tmp_path / "chart"
+    (chart / "templates").mkdir(parents=True)
+    (chart / "Chart.yaml").write_text("apiVersion: v2\nname: app\nversion: 1.0.0\n")
+    manifest = yaml.safe_dump(_deployment("web", [f"{stage.registry.host}/shop/web:1"]))
+    for file in (chart / "templates" / "web.yaml", tmp_path / "deployment.yaml"):
+        file.write_text(manifest)
+    scripts = blocks("report.md")
+    assert len(scripts) == 5
+    for script in scripts:
+        shell(stage, script, OTHER, tmp_path)
+    assert (tmp_path / "report.html").read_text().startswith("<!doctype html>")
+    assert json.loads((tmp_path / "report.json").read_text())["architecture"] == "arm64"
+    assert (tmp_path / "report.csv").read_text().startswith("namespace,kind,name,verdict")
+
+
+@pytest.fixture
+def guarded(stage: Stage) -> Iterator[None]:
+    """A namespace whose pods a webhook is asked about, with a workload of ten pods that run on both."""
+    plane = stage.plane
+    for path, text in files().items():
+        if path.parent.name == "crds" and "files" not in path.parts:
+            plane.kubectl("apply", "-f", "-", input=text)
+    plane.kubectl("wait", "--for=condition=Established", "crd", "clusterarchitecturepolicies.rightarch.dev")
+    plane.kubectl("create", "namespace", GRAVITON)
+    wait_for(partial(_has_account, plane, GRAVITON))
+    authority = Path(stage.environment["RIGHTARCH_REGISTRY_CA_FILE"])
+    with WebhookServer(plane.kubeconfig, registry_ca=authority) as webhook:
+        registration = webhook.configuration(name="report-graviton")
+        registration["webhooks"][0]["namespaceSelector"] = {"matchLabels": {"kubernetes.io/metadata.name": GRAVITON}}
+        plane.apply(registration)
+        plane.apply(_deployment("web", [f"{stage.registry.host}/shop/web:1"], replicas=10, namespace=GRAVITON))
+        plane.kubectl("rollout", "status", "deployment/web", "-n", GRAVITON, "--timeout=60s")
+        yield
+        plane.kubectl("delete", "mutatingwebhookconfiguration", "report-graviton")
+        plane.kubectl("delete", "namespace", GRAVITON, "--wait=false")
+
+
+@pytest.mark.usefixtures("guarded")
+def test_the_way_to_graviton(stage: Stage, tmp_path: Path) -> None:
+    """Every command of the page, in order: after each step that part of the pods prefers arm64, and at last none."""
+    reached = []
+    for script in blocks("moving-to-graviton.md"):
+        shell(stage, script, GRAVITON, tmp_path)
+        if "rollout restart" in script:
+            reached.append(_share(stage))
+    assert reached == [percent // 10 for percent in STEPS]
+    assert {"before.html", "after.html"} <= {each.name for each in tmp_path.iterdir()}
+
+
+def _share(stage: Stage) -> int:
+    """How many of the ten pods prefer arm64, once those of the last rollout alone are left."""
+    arguments = ("get", "pods", "-n", GRAVITON, "-o", "json")
+
+    def settled() -> list[Object] | None:
+        pods: list[Object] = json.loads(stage.plane.kubectl(*arguments))["items"]
+        there = [pod for pod in pods if not pod["metadata"].get("deletionTimestamp")]
+        return there if len(there) == 10 else None
+
+    pods = wait_for(settled, seconds=30)
+    assert pods is not None
+    preferred = "preferredDuringSchedulingIgnoredDuringExecution"
+    terms = [pod["spec"]["affinity"]["nodeAffinity"].get(preferred, []) for pod in pods]
+    values = [term[0]["preference"]["matchExpressions"][0]["values"] for term in terms if term]
+    return sum(value == ["arm64"] for value in values)
