@@ -57,11 +57,12 @@ class Namespaces:
     """The namespaces of the cluster: a store of what is followed.
 
     Attributes:
-        listed: whether all were seen once.
+        listed: whether all were seen once, or there is no right to see them.
+        refused: whether there is no such right, as far as is known: nobody need ask for a single one then.
     """
 
     def __init__(self) -> None:
-        self.listed = False
+        self.listed = self.refused = False
         self._namespaces: dict[str, Namespace] = {}
 
     def __len__(self) -> int:
@@ -77,7 +78,11 @@ class Namespaces:
     def replace(self, objects: Iterable[Mapping[str, Any]]) -> None:
         """Take a complete list in place of all that was known."""
         self._namespaces = {thing["metadata"]["name"]: Namespace.of(thing["metadata"]) for thing in objects}
-        self.listed = True
+        self.listed, self.refused = True, False
+
+    def refuse(self) -> None:
+        """Do without, until they are listed."""
+        self.listed = self.refused = True
 
     def add(self, thing: Mapping[str, Any]) -> None:
         """Take one that somebody read, unless it was seen meanwhile: what a watch tells is newer."""
@@ -179,7 +184,8 @@ class Rulebook:
             failed: called at each failure, to count them.
         """
         async with asyncio.TaskGroup() as group:
-            group.create_task(follow(cluster, NAMESPACES, self.namespaces, failed))
+            namespaces = self.namespaces
+            group.create_task(follow(cluster, NAMESPACES, namespaces, failed, refused=namespaces.refuse))
             for kind, shelf in self.shelves.items():
                 view = View(partial(Policy.of, kind))
                 group.create_task(

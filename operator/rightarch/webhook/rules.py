@@ -40,7 +40,8 @@ class Rules:
             pod: the raw pod, or one made of a template.
             deadline: until when a namespace that was not seen may be waited for, by the monotonic clock.
         """
-        if namespace not in self._rulebook.namespaces:
+        namespaces = self._rulebook.namespaces
+        if namespace not in namespaces and not namespaces.refused:
             await self._see(namespace, deadline - monotonic())
         return self._rulebook.effective(namespace, pod)
 
