@@ -20,7 +20,7 @@ import pytest
 
 from tests.cluster.test_registry_faults import Refusing
 from tests.controlplane import wait_for
-from tests.images import RegistryServer, single
+from tests.images import RegistryServer, attested, single
 from tests.support.asking import review
 from tests.support.controller import ControllerServer
 from tests.support.sidecar import SidecarInjector
@@ -36,6 +36,7 @@ Object = dict[str, Any]
 GATE = "rightarch.dev/platforms"
 GATED = "rightarch.dev/gated"
 DECISION = "rightarch.dev/decision"
+SHARE = "rightarch.dev/share"
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 ADMITTED = 'rightarch_admissions_total{reason="Unresolved"}'
 ASKED = "default"
@@ -564,6 +565,38 @@ def asked(webhook: WebhookServer, image: str) -> str:
     context = ssl.create_default_context(cafile=webhook.ca)
     answer = httpx.post(webhook.url, json=review([image]), verify=context, trust_env=False, timeout=10)
     return base64.b64decode(answer.raise_for_status().json()["response"]["patch"]).decode()
+
+
+@pytest.mark.usefixtures("controller")
+def test_what_policies_add_is_added_at_the_release(made: World, late: RegistryServer) -> None:
+    """Preference, toleration and share, beside what the author wrote: the API server takes that of a gated pod."""
+    start(late)
+    late.push("late/both", "1", attested("linux/amd64", "linux/arm64", salt="gates"))
+    late.process.kill()
+    taint = {"key": "kubernetes.io/arch", "operator": "Equal", "value": "arm64", "effect": "NoSchedule"}
+    shares = {"share": [{"architecture": "arm64", "percent": 100}]}
+    facts = {"tolerations": [{"architecture": "arm64", "toleration": taint}]}
+    policy(made, "generous", architectures=shares, **facts)
+    time.sleep(World.MARGIN)
+    own = {"weight": 50, "preference": {"matchExpressions": [{"key": "zone", "operator": "In", "values": ["a"]}]}}
+    preferred = {"preferredDuringSchedulingIgnoredDuringExecution": [own]}
+    mine = {"key": "mine", "operator": "Exists"}
+    created = admitted(
+        made, "generous", f"{late.host}/late/both:1", affinity={"nodeAffinity": preferred}, tolerations=[mine]
+    )
+    assert (gates(created), terms(created)) == ([GATE], [])
+    assert created["metadata"]["labels"][SHARE] == "arm64"
+    start(late)
+    wait_for(lambda: gates(stored(made, "generous")) == [], seconds=10)
+    pod = stored(made, "generous")
+    assert terms(pod) == [{"matchExpressions": [arch("amd64", "arm64")]}]
+    [first, second] = pod["spec"]["affinity"]["nodeAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+    assert (first, second["preference"]) == (own, {"matchExpressions": [arch("arm64")]})
+    assert second["weight"] < 50
+    assert [each for each in pod["spec"]["tolerations"] if each in (mine, taint)] == [mine, taint]
+    labels = pod["metadata"]["labels"]
+    assert (labels[SHARE], labels[DECISION], labels["app"]) == ("arm64", "Constrained", "generous")
+    assert labels["rightarch.dev/applied-policy"].startswith("cap.")
 
 
 def test_gated_pods_outlive_everything(made: World, controller: ControllerServer, late: RegistryServer) -> None:
