@@ -233,6 +233,25 @@ def test_images_that_are_missing(server: RegistryServer, environment: dict[str, 
     assert run(environment, "--raw", missing).returncode == 3
 
 
+@pytest.mark.parametrize("output", ["", "--raw"])
+@pytest.mark.parametrize(
+    ("redirection", "said"),
+    [
+        (">/dev/full", "rightarch: the output can't be written: No space left on device\n"),
+        (">&-", "rightarch: the output can't be written: standard output is closed\n"),
+        ("| head -c 1 >/dev/null", ""),
+    ],
+)
+def test_output_that_goes_nowhere(
+    output: str, redirection: str, said: str, server: RegistryServer, environment: dict[str, str]
+) -> None:
+    """Is told in a line; a reader that has had enough is told nothing."""
+    server.push("inspect/multi", "1", MULTI)
+    line = f"{PROGRAM} image inspect {server.host}/inspect/multi:1 {output} {redirection}"
+    done = subprocess.run(["/bin/sh", "-c", line], env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1 if said else 0, said)
+
+
 def test_a_platform_whose_manifest_is_missing(server: RegistryServer, environment: dict[str, str]) -> None:
     """Is no platform of the image, whatever the index says: status 3."""
     digest = server.push("inspect/sparse", "1", MULTI).partition("@")[2]

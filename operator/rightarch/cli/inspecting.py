@@ -1,14 +1,12 @@
 """Runs ``rightarch image inspect``: asks registries, several images at a time, and prints what they tell."""
 
 import asyncio
-import sys
 from dataclasses import dataclass
 from typing import Final
 
-import typer
-
 from rightarch.cli import printing
 from rightarch.cli.exits import FAILURE, FINDINGS
+from rightarch.cli.output import show
 from rightarch.cli.progress import Progress
 from rightarch.cli.registries import Asking, keychain, opened, tell
 from rightarch.errors import ImageError
@@ -51,7 +49,7 @@ def run(wanted: Wanted) -> int:
     text = printing.text(
         list(zip(wanted.references, outcomes, strict=True)), wanted.required, wanted.output, verbose=wanted.verbose
     )
-    typer.echo(text, nl=False)
+    show(text)
     for name, problem in dict.fromkeys(
         each
         for reference, outcome in zip(wanted.references, outcomes, strict=True)
@@ -69,8 +67,7 @@ async def _print_raw(wanted: Wanted) -> int:
         except ImageError as error:
             tell(f"{wanted.references[0]}: {error}")
             return _severity(error)
-    sys.stdout.buffer.write(document.body)
-    sys.stdout.buffer.flush()
+    show(document.body)
     return 0
 
 

@@ -181,7 +181,7 @@ def as_yaml(data: object) -> str:
 
 def terminal_width() -> int | None:
     """The width of the terminal; None where a file or a program reads."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    return shutil.get_terminal_size().columns if sys.stdout is not None and sys.stdout.isatty() else None
 
 
 def _cut(value: str, width: int | None) -> str:
