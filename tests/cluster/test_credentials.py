@@ -325,6 +325,33 @@ def test_templates_are_looked_up_with_their_service_accounts_secrets(world: Worl
     assert world.registry.requests() == []
 
 
+def test_held_pods_are_released_by_what_their_own_secrets_read(world: World) -> None:
+    """One look-up with them; without, the registry gives no access, which is no reason to wait."""
+    image, pods = world.push("held"), "/api/v1/namespaces/kube-system/pods"  # no webhook is asked there
+    world.secret("kube-system", "regcred", "alice")
+    for name, more in (("held-right", pulling("regcred")), ("held-none", {})):
+        gate = {"schedulingGates": [{"name": "rightarch.dev/platforms"}]}
+        spec = {"containers": [{"name": "main", "image": image}], **gate, **more}
+        metadata = {"name": name, "labels": {"rightarch.dev/gated": "true"}}
+        item = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+        world.api.post(pods, json=item).raise_for_status()
+    mark = len(world.reads())
+    with world.controller():
+        for name, reason, expected in (("held-right", "Constrained", ARM64), ("held-none", "AccessDenied", None)):
+            path = f"{pods}/{name}"
+            wait_for(partial(_is_released, world, path), seconds=20)
+            pod = world.api.get(path).json()
+            assert (pod["metadata"]["labels"][DECISION], terms(pod["spec"])) == (reason, expected)
+        assert [read for read in world.reads(mark) if "regcred" in read] == ["get secrets regcred"]
+    for name in ("held-right", "held-none"):
+        world.api.delete(f"{pods}/{name}", params={"gracePeriodSeconds": 0}).raise_for_status()
+    world.plane.kubectl("delete", "secret", "regcred", "--namespace=kube-system")
+
+
+def _is_released(world: World, path: str) -> bool:
+    return "schedulingGates" not in world.api.get(path).raise_for_status().json()["spec"]
+
+
 def test_daemon_sets_are_admitted_with_their_service_accounts_secrets(world: World) -> None:
     """The template has none of them; where all is known, or it names its own, the ServiceAccount is not read."""
     team, image, own = world.namespace("daemons"), world.push("daemons"), world.push("daemons-own")
