@@ -1,7 +1,7 @@
 """The engine of webhook and controller in a command: gather, decide, apply, for workloads of files or of a cluster."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -13,10 +13,10 @@ from rightarch.capacity import Capacity
 from rightarch.cli.knowledge import Knowledge, Source
 from rightarch.cli.progress import Progress
 from rightarch.errors import RightarchError
-from rightarch.gather import gather, parse
+from rightarch.gather import gather
 from rightarch.manifests import Object, Workload
 from rightarch.patches import GATE, Patch
-from rightarch.placement import Decision, Failure, Input, apply, decide
+from rightarch.placement import Decision, Failure, Input, Outcome, apply, decide, overridden, parse
 from rightarch.pod import Pod
 from rightarch.policy import Effective
 from rightarch.reference import Reference
@@ -27,6 +27,8 @@ from rightarch.webhook.form import Object as Form
 
 AT_A_TIME: Final = 16
 """Images that are asked for at the same time."""
+Key = tuple[str, str]
+"""A scope, and the name of an image."""
 _NAMED: Final = Form({"metadata": POD.members["metadata"]}, needed=("metadata",))
 
 
@@ -116,9 +118,10 @@ class Engine:
             Malformed: one is not of the form of its kind.
         """
         subjects = [self._subject(workload) for workload in workloads]
-        known = await self._known(subjects)
-        await self._ask(subjects, known)
-        return [await self._judged(subject, known) for subject in subjects]
+        wanted = {(_scope(subject), name): subject.pod for subject in subjects for name in _wanted(subject)}
+        known = await self._known(wanted)
+        outcomes = await self._outcomes(wanted, known)
+        return [self._judged(subject, known, outcomes) for subject in subjects]
 
     def _subject(self, workload: Workload) -> Subject:
         namespace = workload.namespace or self.namespace
@@ -131,43 +134,41 @@ class Engine:
         """Whether the template is written, and not only its pods."""
         if not workload.path:
             return False
-        rule = policy.choices.template(workload.kind)
-        return self.templates or (rule.when != "Never" and (rule.owned or not template.is_owned(workload.thing)))
+        return self.templates or template.when(workload.kind, workload.thing, policy) != "Never"
 
-    async def _known(self, subjects: Iterable[Subject]) -> dict[tuple[str, str], Source]:
-        """What the cluster knows of images, told to the registry's memory; per scope and image, the source."""
-        known: dict[tuple[str, str], Source] = {}
+    async def _known(self, wanted: Mapping[Key, Pod]) -> Mapping[Key, Source]:
+        """What the cluster knows of images, told to the registry's memory; the source of each."""
         if self.knowledge is None:
-            return known
-        for subject in subjects:
-            for name in _wanted(subject):
-                key = _scope(subject), name
-                if key not in known and (found := await self.knowledge.learn(self.registry, key, subject.pod)):
-                    known[key] = found
-        return known
+            return {}
+        slots, knowledge = asyncio.Semaphore(AT_A_TIME), self.knowledge
 
-    async def _ask(self, subjects: Iterable[Subject], known: Mapping[tuple[str, str], Source]) -> None:
-        """Ask for all images that are not known, each once for everybody who may read it."""
-        wanted = {(_scope(subject), name): subject for subject in subjects for name in _wanted(subject)}
-        asked = [key for key in wanted if key not in known]
-        slots = asyncio.Semaphore(AT_A_TIME)
+        async def learn(key: Key, pod: Pod) -> Source | None:
+            async with slots:
+                return await knowledge.learn(self.registry, key, pod)
 
-        async def ask(scope: str, name: str, progress: Progress) -> None:
+        found = await asyncio.gather(*(learn(key, pod) for key, pod in wanted.items()))
+        return {key: source for key, source in zip(wanted, found, strict=True) if source is not None}
+
+    async def _outcomes(self, wanted: Iterable[Key], known: Container[Key]) -> Mapping[Key, Outcome]:
+        """What is known of all images; those of which the cluster knows nothing are asked for, each once."""
+        keys, slots = list(wanted), asyncio.Semaphore(AT_A_TIME)
+
+        async def ask(scope: str, name: str, progress: Progress) -> Outcome:
             async with slots:
                 pod = {"spec": {"containers": [{"image": name}]}}
-                await gather(pod, self.capacity, self.registry, self._keys(scope), self.seconds, record=False)
+                own = Scoped(self.login, scope)
+                given = await gather(pod, self.capacity, self.registry, own, self.seconds, record=False)
+            if (scope, name) not in known:
                 progress.done(name)
+            return given.images[name]
 
-        async with Progress([name for _, name in asked]) as progress:
-            await asyncio.gather(*(ask(*key, progress) for key in asked))
+        async with Progress([name for scope, name in keys if (scope, name) not in known]) as progress:
+            return dict(zip(keys, await asyncio.gather(*(ask(*key, progress) for key in keys)), strict=True))
 
-    async def _judged(self, subject: Subject, known: Mapping[tuple[str, str], Source]) -> Judged:
+    def _judged(self, subject: Subject, known: Mapping[Key, Source], outcomes: Mapping[Key, Outcome]) -> Judged:
         scope, thing = _scope(subject), _templated(subject.workload)
-        keys = self._keys(scope)
-        given = await gather(
-            subject.pod, self.capacity, self.registry, keys, self.seconds, policy=subject.policy, record=False
-        )
-        given = replace(given, namespace=subject.namespace)
+        images = {name: _outcome(subject, name, outcomes) for name in pods.image_names(subject.pod)}
+        given = Input(subject.pod, images, self.capacity, policy=subject.policy, namespace=subject.namespace)
         if subject.in_template:
             decision = decide(replace(given, written=template.written(thing)))
             patch = _own_paths(subject.workload, template.apply(decision, thing))
@@ -175,11 +176,8 @@ class Engine:
             decision = decide(given)
             patch = apply(decision, subject.pod)
         after = patched(subject.written_on, patch)
-        sources = {name: _source(subject, name, given, known.get((scope, name))) for name in given.images}
+        sources = {name: _source(subject, name, images[name], known.get((scope, name))) for name in images}
         return Judged(subject, decision, patch, after, sources)
-
-    def _keys(self, scope: str) -> Keychain:
-        return Scoped(self.login, scope)
 
 
 def patched(thing: Object, patch: Patch) -> dict[str, Any]:
@@ -248,14 +246,23 @@ def _override(policy: Effective, name: str) -> Source | None:
     return Source("override", f"imageOverrides {found.pattern}{why}")
 
 
+def _outcome(subject: Subject, name: str, outcomes: Mapping[Key, Outcome]) -> Outcome:
+    """What is known of an image: of one that was not wanted, what a policy says, or why its name is none."""
+    reference = parse(name)
+    if isinstance(reference, Failure):
+        return reference
+    return overridden(reference, subject.policy.facts) or outcomes[_scope(subject), name]
+
+
 def _scope(subject: Subject) -> str:
-    return pull_scope(subject.namespace, pods.pull_secrets(subject.pod))
+    """Who may read the pod's images: its namespace, and the pull secrets that it names, or gets by its account."""
+    names = pods.pull_secrets(subject.pod) or (f"@{pods.service_account(subject.pod)}",)
+    return pull_scope(subject.namespace, names)
 
 
-def _source(subject: Subject, name: str, given: Input, known: Source | None) -> Source:
+def _source(subject: Subject, name: str, outcome: Outcome, known: Source | None) -> Source:
     if override := _override(subject.policy, name):
         return override
     if known is not None:
         return known
-    failed = isinstance(given.images[name], Failure)
-    return Source("none", "") if failed else Source("registry", "asked just now")
+    return Source("none", "") if isinstance(outcome, Failure) else Source("registry", "asked just now")

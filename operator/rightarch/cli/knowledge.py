@@ -78,8 +78,9 @@ class Knowledge:
 
     def _refuse(self, error: ClusterError) -> None:
         if error.status in {401, 403}:
-            self._refused = True
-            tell(f"ImagePlatforms can't be read, so registries are asked instead: {error.reason}")
+            refused, self._refused = self._refused, True
+            if not refused:
+                tell(f"ImagePlatforms can't be read, so registries are asked instead: {error.reason}")
         elif error.status != 404:
             raise error
 
