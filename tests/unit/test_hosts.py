@@ -178,8 +178,8 @@ registries:
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        ("registries: [{host: a.example, mirror: []}]", "registries.0.mirror: Extra inputs are not permitted"),
-        ("registries: [{host: 'https://a.example'}]", "registries.0.host"),
+        ("registries: [{host: a.example, mirror: []}]", "registries.0.mirror: there is no such setting"),
+        ("registries: [{host: 'https://a.example'}]", "registries.0.host: this is no host, as images name it"),
         ("registries: [{host: a, caFile: /no/such/file}]", "registries.0.caFile: Path does not point to a file"),
         ("registries: [{host: a, mirrors: [{url: x, capabilities: [push]}]}]", "registries.0.mirrors.0.capabilities.0"),
         ("registries: [{host: a, mirrors: [{url: 'ftp://x'}]}]", "a host's URL is none"),
@@ -188,7 +188,7 @@ registries:
         ("registries: [{host: '*', tokenRealms: [a.example]}]", "the passwords of all registries"),
         ("registries: [{host: a, tokenRealms: ['[1:2]']}]", "'[1:2]' is no host"),
         ("registries: {", "registries.yaml"),
-        ("- 1", "Input should be a valid dictionary"),
+        ("- 1", "registries.yaml: this must be a table of settings"),
     ],
 )
 def test_a_configuration_that_is_wrong(content: str, told: str, tmp_path: Path) -> None:

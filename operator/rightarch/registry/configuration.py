@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
 
 import httpx
 import yaml
@@ -15,6 +15,9 @@ from rightarch.reference import DOCKER_HUB, DOCKER_HUB_ALIAS, contacted
 from rightarch.registry.endpoint import Endpoint, Way
 from rightarch.registry.hosts import DEFAULT, located
 from rightarch.registry.location import bare
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 _HOST: Final = r"^([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(:[0-9]{1,5})?$"
 _ANY: Final = "*"
@@ -71,7 +74,7 @@ class Mirror(_Connected):
 class ConfiguredRegistry(_Connected):
     """What is said of one registry, or of all others (``*``)."""
 
-    host: Host | Literal["*"]
+    host: Annotated[str, Field(pattern=rf"{_HOST}|^\*$")]
     plain_http: Annotated[bool, Field(alias="plainHTTP")] = False
     token_realms: tuple[Host, ...] = ()
     mirrors: tuple[Mirror, ...] = ()
@@ -147,6 +150,17 @@ def realms(named: Iterable[tuple[str, str]]) -> dict[str, frozenset[str]]:
 
 def _problems(path: Path, error: ValidationError) -> list[str]:
     return [
-        ": ".join(filter(None, (str(path), ".".join(map(str, item["loc"])), item["msg"].removeprefix("Value error, "))))
-        for item in error.errors()
+        ": ".join(filter(None, (str(path), ".".join(map(str, each["loc"])), _said(each)))) for each in error.errors()
     ]
+
+
+_SAID: Final = {
+    "extra_forbidden": "there is no such setting",
+    "model_type": "this must be a table of settings",
+    "string_pattern_mismatch": "this is no host, as images name it: in lower case, such as registry.example:5000",
+}
+"""What people are told in place of what pydantic says."""
+
+
+def _said(problem: "ErrorDetails") -> str:
+    return _SAID.get(problem["type"]) or problem["msg"].removeprefix("Value error, ")
