@@ -138,6 +138,19 @@ def test_it_shows_the_failures_that_are_removed(said: str) -> None:
     assert failed[1] == "1", said
 
 
+def test_karpenter_buys_what_the_images_allow(said: str) -> None:
+    """Without Rightarch the cheaper arm64 for all, where half of the pods can't run; with it both, where all can."""
+    without, with_ = re.findall(
+        r"bought (.*?) for \$(\d\.\d\d) an hour, and (\d+) of (\d+) pods can't run there", said.replace("\n", " ")
+    )
+    assert "x86" not in without[0], said
+    assert without[2:] == ("10", "20"), said
+    assert "(amd64)" in with_[0], said
+    assert "(arm64)" in with_[0], said
+    assert with_[2:] == ("0", "20"), said
+    assert re.search(r"Deployment checkout x5 +arm64 x5: can't run +amd64 x5: runs", said), said
+
+
 def test_a_demo_that_is_kept_can_be_talked_to_until_it_is_taken_down(folder: Path) -> None:
     """The commands that it prints work as they are; a second run is refused; --down ends all of it."""
     status, said = run(folder, "--keep")
@@ -151,7 +164,7 @@ def test_a_demo_that_is_kept_can_be_talked_to_until_it_is_taken_down(folder: Pat
     assert '{"reason":"Constrained"' in talk.stdout
     assert talk.stderr.startswith("Warning: rightarch: NoCommonArchitecture: ")
     assert run(folder) == (1, f"A demo is up in {folder}. `make demo-down` ends it.\n")
-    assert len(commands(folder)) == 8
+    assert len(commands(folder)) == 9
     assert run(folder, "--down") == (0, "The demo is down.\n")
     assert left_of(folder.parent) == []
     assert run(folder, "--down") == (0, "No demo is up.\n")

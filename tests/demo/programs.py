@@ -12,9 +12,8 @@ from tests.controlplane.workshop import Workshop
 if TYPE_CHECKING:
     from .progress import Progress
 
-NEEDED: Final = frozenset(
-    {"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok", "kubectl", "registry", "helm"}
-)
+CONTROL_PLANE: Final = frozenset({"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok"})
+NEEDED: Final = CONTROL_PLANE | {"kubectl", "registry", "helm", "karpenter-kwok"}
 
 
 def provide_programs(progress: Progress) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from . import purchase
 from .judge import Row, Verdict, problems
 from .play import play
 from .progress import Progress
 from .scenario import Expected
 from .scene import WITH, WITHOUT
+from .shopping import shop
 from .stage import Stage
-from .table import NOTES, table, warnings
+from .table import NOTES, purchases, table, warnings
 from .talk import talk
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     from .folder import Hold
     from .judge import Seen
+    from .purchase import Purchase
 
 
 def run(hold: Hold, console: Console, *, keep: bool) -> bool:
@@ -34,11 +37,25 @@ def run(hold: Hold, console: Console, *, keep: bool) -> bool:
         rows = [Row(*pair) for pair in zip(without, with_, strict=True)]
         wrong = problems(rows)
         show(rows, wrong, console)
+        stage.start_karpenter()
+        with progress.step("Having Karpenter buy nodes for the same Deployments") as tell:
+            sides = shop(stage, tell)
+        missed = purchase.problems(*sides)
+        show_purchases(sides, missed, console)
         if keep:
             stage.keep()
             _print(console, talk(hold, stage.references), wrap=False)
     _print(console, [f"Took {progress.seconds:.0f} s in all.{'' if keep else ' Nothing was left behind.'}"])
-    return not wrong
+    return not wrong and not missed
+
+
+def show_purchases(sides: tuple[Purchase, Purchase], wrong: Sequence[str], console: Console) -> None:
+    """Print what Karpenter bought for both sides, what is wrong, and what it costs."""
+    _print(console, [""])
+    console.print(purchases(*sides))
+    _print(console, [f"NOT AS EXPECTED: {problem}" for problem in wrong], style="red bold")
+    _print(console, purchase.lines(*sides), style="bold")
+    _print(console, [""])
 
 
 def show(rows: Sequence[Row], wrong: Sequence[str], console: Console) -> None:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Final, Self
 from tests.controlplane import ControlPlane, Resources, wait_for
 from tests.images import LATE, RegistryServer, push_samples
 from tests.support.installation import Installation
+from tests.support.karpenter import Karpenter
 
+from . import shopping
 from .programs import provide_programs
 from .scenario import NODES
 from .scene import WITH, WITHOUT, Scene
@@ -23,6 +25,8 @@ OPTIONS: Final = (
     "--lookup-budget=3",  # a busy machine must not look like a slow registry
     "--drain-seconds=0",  # no load balancer has to learn that it leaves
 )
+BATCHES: Final = {"BATCH_IDLE_DURATION": "2s", "BATCH_MAX_DURATION": "10s"}
+"""Nodes are bought when no pod has come for so long: a busy machine takes a while to create all of them."""
 
 
 class Stage(Scene):
@@ -47,13 +51,20 @@ class Stage(Scene):
         with self._progress.step("Installing Rightarch by helm and starting its processes"):
             installation = Installation(
                 self.plane,
-                values={"webhook": {"excludedNamespaces": [WITHOUT]}},
+                values={"webhook": {"excludedNamespaces": [WITHOUT, shopping.WITHOUT]}},
                 webhook_options=OPTIONS,
                 folder=self._hold.path / "rightarch",
                 lasting=True,  # the cluster ends with it
             )
             self.installation = self._stack.enter_context(installation)
             wait_for(lambda: self.is_called(WITH), seconds=30)
+
+    def start_karpenter(self) -> None:
+        """Start Karpenter beside the cluster."""
+        with self._progress.step("Starting Karpenter, for which arm64 is a fifth cheaper"):
+            folder = self._hold.path / "karpenter"
+            folder.mkdir()
+            self.karpenter = self._stack.enter_context(Karpenter(self.plane, folder, BATCHES))
 
     def push_late(self) -> None:
         """Push what could not be read so far."""
@@ -72,7 +83,7 @@ class Stage(Scene):
         self._hold.keep()
         shutil.copy(self.plane.kubeconfig, self._hold.kubeconfig)
         rightarch = (self.installation.webhook.process, self.installation.controller.process)
-        self.plane.detach(self.registry.process, *rightarch)
+        self.plane.detach(self.registry.process, *rightarch, self.karpenter.process)
         self._stack.pop_all()
 
     def _start(self) -> None:

@@ -11,11 +11,13 @@ from rich.table import Table
 from rich.text import Text
 
 from .judge import Verdict, problems
+from .purchase import ACT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from .judge import Row, Seen, SeenPod
+    from .purchase import Purchase
     from .scenario import Workload
 
 STYLES = {Verdict.RUNS: "green", Verdict.PENDING: "yellow", Verdict.NO_PULL: "red", Verdict.EXEC_FORMAT_ERROR: "red"}
@@ -48,6 +50,23 @@ def table(rows: Sequence[Row], width: int) -> Table:
             made.add_row(*line)
         made.add_section()
     return made
+
+
+def purchases(without: Purchase, with_: Purchase) -> Table:
+    """Where Karpenter's nodes had the pods of each Deployment run, without and with Rightarch."""
+    made = Table(box=box.SIMPLE_HEAD, padding=(0, 1), show_edge=False, header_style="bold")
+    for title in ("Workload, image: platforms", "Without: nodes of Karpenter", "With Rightarch: nodes of Karpenter"):
+        made.add_column(title)
+    for workload in ACT:
+        description = "\n".join(str(line) for line in _description(workload))
+        made.add_row(description, *(_placed(workload, side) for side in (without, with_)))
+    return made
+
+
+def _placed(workload: Workload, side: Purchase) -> Text:
+    counts = side.placed.get(workload.name, {})
+    where = ", ".join(_times(architecture, count) for architecture, count in sorted(counts.items())) or "none"
+    return Text(f"{where}: can't run", "red") if side.failing_of(workload) else Text(f"{where}: runs", "green")
 
 
 def warnings(rows: Sequence[Row]) -> Iterator[str]:

@@ -46,7 +46,6 @@ class Karpenter:
             "DISABLE_LEADER_ELECTION": "true",
             "METRICS_PORT": str(free_port()),
             "HEALTH_PROBE_PORT": str(health),
-            "INSTANCE_TYPES_FILE_PATH": str(types),
             "BATCH_IDLE_DURATION": "500ms",  # pods of a test come together
             "BATCH_MAX_DURATION": "3s",
             "DISABLE_CLUSTER_STATE_OBSERVABILITY": "true",
@@ -55,7 +54,7 @@ class Karpenter:
         }
         self.process = Process(
             "Karpenter",
-            [binary(PROGRAM)],
+            [binary(PROGRAM), f"--instance-types-file-path={types}"],
             log=folder / "karpenter.log",
             ready=f"http://127.0.0.1:{health}/readyz",
             environment=settings | dict(environment or {}),
