@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
@@ -12,8 +12,9 @@ import httpx
 import pytest
 
 from rightarch.capacity import Capacity
-from rightarch.placement import Decision, Input, apply, decide
-from rightarch.policy import BUILT_IN
+from rightarch.patches import GATE
+from rightarch.placement import Decision, Failure, Input, apply, decide, release
+from rightarch.policy import BUILT_IN, Effective
 from rightarch.reasons import Reason
 from tests.controlplane import ControlPlane, fake_node
 from tests.support.json_patch import patched
@@ -23,6 +24,7 @@ from tests.support.scheduling import admits
 
 SEED = int(os.environ.get("RIGHTARCH_TEST_SEED", "20260901"))
 PODS = 600
+RELEASED = 120
 SECONDS = 120
 CONTRADICTIONS = frozenset({Reason.NOT_ALLOWED, Reason.CONFLICTING_CONSTRAINT})
 
@@ -69,8 +71,16 @@ class Case:
 
 
 @pytest.fixture(scope="module")
-def cases() -> Iterator[list[Case]]:
-    """All the pods, scheduled twice in a control plane of their own: as they are, and patched."""
+def client() -> Iterator[httpx.Client]:
+    """The administrator's connection to a control plane of this module's own, with the random Nodes."""
+    with ControlPlane() as plane, plane.client() as connection:
+        _make_nodes(plane, connection)
+        yield connection
+
+
+@pytest.fixture(scope="module")
+def cases(client: httpx.Client) -> list[Case]:
+    """All the pods, scheduled twice: as they are, and patched; every other one under a policy of its own."""
     random = Random(SEED)
     capacity = Capacity.of_nodes(NODES.values())
     given = [pod(random, f"p{index}") for index in range(PODS)]
@@ -80,15 +90,13 @@ def cases() -> Iterator[list[Case]]:
         for (each, images), rules in zip(given, policies, strict=True)
     ]
     changed = [patched(each, apply(decision, each)) for (each, _), decision in zip(given, decisions, strict=True)]
-    with ControlPlane() as plane, plane.client() as client:
-        _make_nodes(plane, client)
-        without = _schedule(client, "without", [each for each, _ in given])
-        with_patch = _schedule(client, "with", changed)
-        yield [
-            Case(each, decision, _node(free), _node(led), free["spec"], led["spec"])
-            for (each, _), decision in zip(given, decisions, strict=True)
-            for free, led in [(without[each["metadata"]["name"]], with_patch[each["metadata"]["name"]])]
-        ]
+    without = _schedule(client, "without", [each for each, _ in given])
+    with_patch = _schedule(client, "with", changed)
+    return [
+        Case(each, decision, _node(free), _node(led), free["spec"], led["spec"])
+        for (each, _), decision in zip(given, decisions, strict=True)
+        for free, led in [(without[each["metadata"]["name"]], with_patch[each["metadata"]["name"]])]
+    ]
 
 
 def test_the_transcription_agrees_with_the_scheduler(cases: list[Case]) -> None:
@@ -131,6 +139,49 @@ def test_a_contradiction_means_that_no_node_could_be_right(cases: list[Case]) ->
             assert not case.right, case
 
 
+def test_the_api_server_takes_what_is_released(client: httpx.Client) -> None:
+    """Pods that our gate holds, some of which an earlier call wrote to: constraints may only be tightened there."""
+    random, capacity = Random(SEED), Capacity.of_nodes(NODES.values())
+    released = [_released(client, random, f"p{index}", capacity) for index in range(RELEASED)]
+    assert {reason for reason, _, _ in released} >= {
+        Reason.CONSTRAINED,
+        Reason.SKIPPED,
+        Reason.EMULATED,
+        *CONTRADICTIONS,
+    }
+    for _, expected, stored in released:
+        for kind in ("affinity", "nodeSelector", "schedulingGates"):
+            assert stored["spec"].get(kind) == expected["spec"].get(kind)
+
+
+def _released(
+    client: httpx.Client, random: Random, name: str, capacity: Capacity
+) -> tuple[Reason, dict[str, Any], dict[str, Any]]:
+    """A random pod that is held, under a random policy: its Reason, how it should be once released, and how it is."""
+    made, images = pod(random, name)
+    first = {each: Failure(Reason.TIMED_OUT, "not yet") for each in images} if random.random() < 0.5 else images
+    made = patched(made, apply(decide(Input(made, first, capacity, policy=_lenient(random))), made))
+    made["spec"]["schedulingGates"] = [{"name": GATE}, {"name": "example.com/other"}]
+    stored = client.post("/api/v1/namespaces/released/pods", json=made)
+    assert stored.status_code == 201, stored.text
+    held = stored.json()
+    decision = decide(Input(held, images, capacity, policy=policy(random), gating=True, gated=True))
+    change = release(decision, held)
+    headers = {"Content-Type": "application/json-patch+json"}
+    answer = client.patch(f"/api/v1/namespaces/released/pods/{name}", json=change, headers=headers)
+    assert answer.is_success, (answer.text, made, change)
+    return decision.reason, patched(held, change), answer.json()
+
+
+def _lenient(random: Random) -> Effective:
+    """A policy that refuses nobody, as it must be of pods that are stored."""
+    found = policy(random)
+    warn = {"on_conflict": "Warn", "on_not_allowed": "Warn", "on_no_common_architecture": "Warn"}
+    unresolved = found.choices.on_unresolved.model_copy(update={"action": "Fallback"})
+    update = {**warn, "on_unreadable": "Allow", "on_unresolved": unresolved}
+    return replace(found, choices=found.choices.model_copy(update=update))
+
+
 def _make_nodes(plane: ControlPlane, client: httpx.Client) -> None:
     plane.apply(
         *(
@@ -139,7 +190,7 @@ def _make_nodes(plane: ControlPlane, client: httpx.Client) -> None:
         )
     )
     _wait(lambda: all(not n["spec"].get("taints") and _ready(n) for n in _list(client, "/api/v1/nodes")), "Nodes")
-    for namespace in ("without", "with"):
+    for namespace in ("without", "with", "released"):
         plane.kubectl("create", "namespace", namespace)
         account = f"/api/v1/namespaces/{namespace}/serviceaccounts/default"
         _wait(lambda path=account: client.get(path).status_code == 200, account)  # type: ignore[misc] # binds the loop's value
