@@ -228,19 +228,19 @@ def test_what_images_share_is_stored_once() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("a: [b", "f.yaml, line "),
-        ("just text", "f.yaml, document 1: it is no object of Kubernetes: it has no kind"),
-        ("kind: Pod\n---\n[1]", "f.yaml, document 2: it is no object"),
-        ("kind: List\nitems: [{kind: Pod, spec: 7}]", "f.yaml, document 1, item 1 (Pod): spec must be an object"),
-        ("kind: Pod\nspec: {containers: [x]}", "f.yaml, document 1 (Pod): spec.containers must be a list of objects"),
+        ("a: [b", "f.yaml:2:1: this is no YAML"),
+        ("just text", "f.yaml:1: this is no object of Kubernetes: it has no kind"),
+        ("kind: Pod\n---\n[1]", "f.yaml:3: this is no object"),
+        ("kind: List\nitems: [{kind: Pod, spec: 7}]", "f.yaml:1 (Pod): spec must be an object"),
+        ("kind: Pod\nspec: {containers: [x]}", "f.yaml:1 (Pod): spec.containers must be a list of objects"),
         (
             "kind: Pod\nspec: {containers: [{image: 7}]}",
-            "f.yaml, document 1 (Pod), spec.containers: image must be text",
+            "f.yaml:1 (Pod), spec.containers: image must be text",
         ),
-        ("kind: Pod\nspec: {nodeSelector: {a: true}}", "f.yaml, document 1 (Pod): spec.nodeSelector['a'] must be text"),
+        ("kind: Pod\nspec: {nodeSelector: {a: true}}", "f.yaml:1 (Pod): spec.nodeSelector['a'] must be text"),
         (
-            "kind: Deployment\nspec: {template: {spec: {containers: [{}], tolerations: all}}}",
-            "f.yaml, document 1 (Deployment), spec.template: spec.tolerations must be a list of objects",
+            "apiVersion: apps/v1\nkind: Deployment\nspec: {template: {spec: {containers: [{}], tolerations: all}}}",
+            "f.yaml:1 (Deployment), spec.template: spec.tolerations must be a list of objects",
         ),
     ],
 )

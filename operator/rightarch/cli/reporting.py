@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 import typer
+import yaml
 
 from rightarch.cli import clusters, registries, report_text
 from rightarch.cli.clusters import Place
@@ -227,7 +228,9 @@ async def _of_cluster(cluster: Cluster, wanted: Wanted, place: Place) -> Collect
 
 
 def _named(place: Place) -> str:
-    return f"context {place.context}" if place.context else f"the current context of {place.kubeconfig}"
+    """The context, by its name: the file was read already, so that it can be."""
+    current = yaml.safe_load(place.kubeconfig.read_bytes()).get("current-context")
+    return f"context {place.context or current}"
 
 
 def _origin(wanted: Wanted, name: str, collected: Collected, asked: _Asked, pulling: Pulling) -> Origin:

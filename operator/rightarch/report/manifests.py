@@ -3,19 +3,16 @@
 Whoever wrote the file may have written anything; what could not be read as a pod is told with its place.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-import yaml
-
+from rightarch import manifests as files
 from rightarch.errors import SettingsError
 from rightarch.pod import Pod
 from rightarch.report.inventory import Inventory
 
 Object = Mapping[str, Any]
 
-MAX_BYTES: Final = 64 * 2**20
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _JOBS: Final = ("spec", "jobTemplate", "spec", "template")
 _PODS: Final = ("spec", "template")
 _FINISHED: Final = frozenset({"Complete", "Failed"})
@@ -31,17 +28,15 @@ def read(text: str, source: str) -> list[Object]:
     Raises:
         SettingsError: it is none, or an object in it is none of Kubernetes.
     """
-    found: list[Object] = []
     try:
-        for number, document in enumerate(yaml.load_all(text, Loader=_LOADER), 1):
-            found += _objects(document, f"{source}, document {number}")
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise SettingsError(f"{source}{where}: it is not YAML: {error.problem}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise SettingsError(f"{source}: it is not YAML: {' '.join(str(error).split())[:200]}") from None
-    return found
+        found = files.read(text, source)
+    except files.Unreadable as error:
+        raise SettingsError(str(error)) from None
+    for workload in found.workloads:
+        _check(workload.thing, f"{workload.place} ({workload.kind})")
+    for thing in found.objects:
+        _check(thing, f"{source} ({thing.get('kind')})")
+    return [*(workload.thing for workload in found.workloads), *found.objects]
 
 
 def fill(inventory: Inventory, objects: Iterable[Object], namespaces: frozenset[str] = frozenset()) -> None:
@@ -95,22 +90,6 @@ def is_finished(thing: Object) -> bool:
     )
 
 
-def _objects(document: object, where: str) -> Iterator[Object]:
-    if document is None:
-        return
-    if not isinstance(document, Mapping) or not isinstance(document.get("kind"), str):
-        raise SettingsError(f"{where}: it is no object of Kubernetes: it has no kind")
-    items = document.get("items")
-    if document["kind"].endswith("List") and isinstance(items, Sequence):
-        kind = document["kind"].removesuffix("List")
-        for number, item in enumerate(items, 1):
-            named = {"kind": kind, **item} if isinstance(item, Mapping) and kind else item
-            yield from _objects(named, f"{where}, item {number}")
-        return
-    _check(document, f"{where} ({document['kind']})")
-    yield document
-
-
 def _check(thing: Mapping[str, Any], where: str) -> None:
     """Look at what will be read, so that readers of pods may take for granted what an API server would see to.
 
@@ -121,7 +100,7 @@ def _check(thing: Mapping[str, Any], where: str) -> None:
     _is(thing, ("spec",), Mapping, where)
     for path in ((), _PODS, _JOBS):
         holder = _at(thing, path)
-        if isinstance(holder, Mapping) and (path or thing["kind"] == "Pod"):
+        if isinstance(holder, Mapping) and (path or thing.get("kind") == "Pod"):
             _check_pod(holder, ".".join(path), where)
 
 
