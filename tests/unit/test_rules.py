@@ -77,6 +77,20 @@ async def test_where_it_can_t_be_read_its_name_is_all_that_is_known(
     assert len(caplog.records) == 1
 
 
+async def test_a_review_without_a_namespace_asks_for_none() -> None:
+    """No API server sends one for a pod; the path without a name would be that of all namespaces."""
+    cluster = Answering({"items": [LABELLED]})
+    _, asked = made(cluster)
+    assert (await asked.effective("", POD, time.monotonic() + 1)).name == "built-in"
+    assert cluster.asked == []
+
+
+async def test_an_answer_that_is_no_namespace_is_a_failure_to_read_one() -> None:
+    """Whatever stands between us and the API server may answer anything; the pod is decided on nevertheless."""
+    _, asked = made(Answering({"items": []}))
+    assert (await asked.effective("shop", POD, time.monotonic() + 1)).name == "built-in"
+
+
 async def test_no_pod_waits_longer_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor for longer than a moment."""
     _, asked = made(Answering(LABELLED, 5.0))

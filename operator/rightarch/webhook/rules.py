@@ -41,7 +41,7 @@ class Rules:
             deadline: until when a namespace that was not seen may be waited for, by the monotonic clock.
         """
         namespaces = self._rulebook.namespaces
-        if namespace not in namespaces and not namespaces.refused:
+        if namespace and namespace not in namespaces and not namespaces.refused:
             await self._see(namespace, deadline - monotonic())
         return self._rulebook.effective(namespace, pod)
 
@@ -49,10 +49,8 @@ class Rules:
         """Read a namespace. Where that fails, what all namespaces have is what is known of it."""
         try:
             async with asyncio.timeout(min(NAMESPACE_SECONDS, seconds)):
-                thing = await self._cluster.read(f"{NAMESPACES}/{namespace}")
+                self._rulebook.namespaces.add(await self._cluster.read(f"{NAMESPACES}/{namespace}"))
         except Exception as error:  # noqa: BLE001 - whatever ends a connection, and whatever the client makes of it
             if (untold := self._complaints.turn()) is not None:
                 told = fields(namespace=namespace, error=str(error) or type(error).__name__, untold=untold or None)
                 log.warning("could not read a namespace that was not seen yet", extra=told)
-        else:
-            self._rulebook.namespaces.add(thing)
