@@ -336,8 +336,8 @@ class Choices(Model):
     )
     on_not_allowed: Literal["Warn", "Enforce", "Deny"] = Field(
         default="Warn",
-        description="What becomes of a pod whose images run on no allowed architecture. Enforce: it is constrained to "
-        "both, and stays Pending.",
+        description="What becomes of a pod whose images, or whose own constraints, leave no allowed architecture. "
+        "Enforce: it is constrained to both, and stays Pending.",
     )
     operating_systems: Annotated[
         tuple[OperatingSystem, ...], Field(min_length=1, max_length=MAX_ARCHITECTURES), Distinct()
