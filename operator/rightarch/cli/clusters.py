@@ -33,17 +33,21 @@ class Place:
     namespace: str
 
 
-def place(given: Path | None, context: str | None, namespace: str | None) -> Place:
-    """The cluster that options and environment name.
+def place(
+    given: Path | None,
+    context: str | None,
+    namespace: str | None,
+    *,
+    otherwise: str = "; or --registry-only, which needs no cluster",
+) -> Place:
+    """The cluster that options and environment name; ``otherwise`` is what else can be done where they name none.
 
     Raises:
         SettingsError: there is no kubeconfig, or none that can be used.
     """
     paths = [given] if given else [path for path in _usual(os.environ, Path.home()) if path.is_file()]
     if not paths:
-        raise SettingsError(
-            "there is no kubeconfig: give --kubeconfig, or KUBECONFIG; or --registry-only, which needs no cluster"
-        )
+        raise SettingsError(f"there is no kubeconfig: give --kubeconfig, or KUBECONFIG{otherwise}")
     try:
         path = kubeconfig.choose(paths, context)
         return Place(path, context, namespace or kubeconfig.namespace(path, context))

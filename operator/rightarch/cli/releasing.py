@@ -109,20 +109,22 @@ async def _run(asked: Asked) -> list[Outcome]:
 @asynccontextmanager
 async def _connected(asked: Asked) -> AsyncIterator[tuple[Cluster, str]]:
     """The API server, and the namespace of pods that are named; in a pod, by its own account."""
-    if asked.kubeconfig is None and _in_a_pod(os.environ):
+    if asked.kubeconfig is None and asked.context is None and _in_a_pod(os.environ, Path.home()):
         cluster = await Cluster.connect(None)
         try:
             yield cluster, asked.namespace or "default"
         finally:
             await cluster.aclose()
         return
-    place = clusters.place(asked.kubeconfig, asked.context, asked.namespace)
+    place = clusters.place(asked.kubeconfig, asked.context, asked.namespace, otherwise="")
     async with clusters.connected(place) as cluster:
         yield cluster, place.namespace
 
 
-def _in_a_pod(environment: Mapping[str, str]) -> bool:
-    return "KUBERNETES_SERVICE_HOST" in environment and not environment.get("KUBECONFIG")
+def _in_a_pod(environment: Mapping[str, str], home: Path) -> bool:
+    """Whether this is a pod of the cluster, and there is no kubeconfig, which goes first as with kubectl."""
+    configured = environment.get("KUBECONFIG") or (home / ".kube/config").is_file()
+    return "KUBERNETES_SERVICE_HOST" in environment and not configured
 
 
 async def _unregistered(cluster: Cluster, name: str) -> list[Outcome]:
