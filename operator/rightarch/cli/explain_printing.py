@@ -23,6 +23,9 @@ from rightarch.template import written
 _SHOWN_NODES: Final = 8
 """Nodes of which people see each; of more, they are counted."""
 _MARGIN: Final = 13
+_DUMPER: Final = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+_WIDTH: Final = 2**31 - 1
+"""Lines are not broken: that would make differences of what is none."""
 _COLOURS: Final = {"+": typer.colors.GREEN, "-": typer.colors.RED, "@": typer.colors.CYAN}
 
 
@@ -235,5 +238,5 @@ def _coloured(text: str) -> str:
 
 
 def _dumped(thing: object) -> str:
-    dumped: str = yaml.safe_dump(thing, sort_keys=False, allow_unicode=True, width=float("inf"))
+    dumped: str = yaml.dump(thing, Dumper=_DUMPER, sort_keys=False, allow_unicode=True, width=_WIDTH)
     return "".join(f"{plain(line)}\n" for line in dumped.splitlines())
