@@ -12,8 +12,10 @@ from rightarch.capacity.nodes import POOL, NodeKind
 from rightarch.capacity.offer import Offer, Verdict, best
 from rightarch.capacity.pools import NodePool
 
-MAX_LOOKS: Final = 50_000
+MAX_LOOKS: Final = 30_000
 """Requirements that are held against nodes for one pod: its author must not make us look at millions."""
+MAX_MISSES: Final = 20
+"""Kinds of Nodes that are asked what is in the way, if none offers a node."""
 
 _ASSUMED: Final = Verdict(Offer.YES, "a policy")
 _UNKNOWN: Final = Verdict(Offer.UNKNOWN, "the cluster")
@@ -102,10 +104,12 @@ class Capacity:
         """Why no node can be had for a pod, or None where one can or may; in the words of ``Answer``."""
         if demand.constraints.free and any((demand.os, each) in self._open for each in demand.architectures):
             return None
-        looked = (self._verdict(demand, each).offer for each in sorted(demand.architectures))
-        if not demand.architectures or any(offer is not Offer.NO for offer in looked):
-            return None
-        return self.answer(demand).message
+        verdicts: dict[str, Verdict] = {}
+        for each in sorted(demand.architectures):
+            verdicts[each] = verdict = self._verdict(demand, each)
+            if verdict.offer is not Offer.NO:
+                return None
+        return Answer(demand, verdicts).message or None
 
     @cached_property
     def _open(self) -> frozenset[Platform]:
@@ -130,19 +134,20 @@ class Capacity:
 
     def _verdicts(self, demand: Demand, architecture: str) -> Iterator[Verdict]:
         """NodePools after Nodes: what is there is sure; but of what is in the way, NodePools tell more."""
-        later = []
-        for kind in self._kinds.get((demand.os, architecture), ()):
-            if (verdict := kind.verdict(demand)) is None:
-                continue
-            if verdict.offer is Offer.NO:
-                later.append(verdict)
-            else:
-                yield verdict
+        ways = [way for way in demand.ways if way.admits(demand.os, architecture)]
+        kinds = self._kinds.get((demand.os, architecture), ()) if ways else ()
+        offers = ((kind.offer(ways, demand.tolerations), kind) for kind in kinds)
+        missed: list[NodeKind] = []
+        for offer, kind in offers:
+            if offer is not Offer.NO:
+                yield Verdict(offer, f"a Node of {architecture}")
+            elif len(missed) < MAX_MISSES:
+                missed.append(kind)
         for pool in self.pools:
             shown = (demand.os, architecture) in self.shown.get(pool.name, ())
             if verdict := pool.verdict(demand, architecture, shown=shown):
                 yield verdict
-        yield from later
+        yield from (kind.verdict(ways, demand.tolerations) for kind in missed)
 
     @cached_property
     def _kinds(self) -> Mapping[Platform, tuple[NodeKind, ...]]:

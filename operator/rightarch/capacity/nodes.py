@@ -1,6 +1,6 @@
 """Nodes: those that look alike to the scheduler are one."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from sys import intern
@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from rightarch import taints
 from rightarch.affinity import ARCH_KEYS, OS_KEYS
-from rightarch.capacity.demand import Demand, Way
-from rightarch.capacity.offer import Obstacle, Verdict, best
-from rightarch.taints import Taint
+from rightarch.capacity.demand import Way
+from rightarch.capacity.offer import Obstacle, Offer, Verdict, best
+from rightarch.taints import Taint, Tolerations
 
 POOL: Final = "karpenter.sh/nodepool"
 """The label that names a Node's NodePool."""
@@ -61,27 +61,50 @@ class NodeKind:
         """The NodePool that they are of."""
         return self.labels.get(POOL)
 
-    def verdict(self, demand: Demand) -> Verdict | None:
-        """Whether they can take a pod; None where no way to satisfy its constraints means their platform."""
+    def offer(self, ways: Sequence[Way], tolerations: Tolerations) -> Offer:
+        """Whether they can take a pod: what `verdict` says, without the reasons, and fast, for there may be thousands.
+
+        Args:
+            ways: those to satisfy the pod's constraints that mean their platform.
+            tolerations: the pod's.
+        """
+        keeping = taints.untolerated(self.taints, tolerations) if self.taints else ()
+        if any(not taint.passes for taint in keeping):
+            return Offer.NO
+        suiting = [way for way in ways if next(self._unsuited(way), None) is None]
+        if not suiting:
+            return Offer.NO
+        return Offer.YES if not keeping and any(map(self._tells, suiting)) else Offer.UNKNOWN
+
+    def verdict(self, ways: Sequence[Way], tolerations: Tolerations) -> Verdict:
+        """Whether they can take a pod, and what is in the way; the arguments are those of `offer`."""
         assert self.platform, "those without are not asked"
-        ways = [way for way in demand.ways if way.admits(*self.platform)]
-        keeping = taints.untolerated(self.taints, demand.tolerations)
-        return best(self._verdict(way, keeping) for way in ways)
+        keeping = taints.untolerated(self.taints, tolerations)
+        kept = [_kept_away(taint) for taint in keeping if not taint.passes]
+        source = f"the nearest {self.platform[1]} Node"
+        each = (
+            Verdict.of(source, [*self._mismatches(way), *kept], sure=not keeping and self._tells(way)) for way in ways
+        )
+        return best(each) or Verdict(Offer.NO, source)
 
-    def _verdict(self, way: Way, keeping: tuple[Taint, ...]) -> Verdict:
-        assert self.platform, "likewise"
-        obstacles = [*self._mismatches(way), *(_kept_away(taint) for taint in keeping if not taint.passes)]
+    def _tells(self, way: Way) -> bool:
+        """Whether all that a way looks at is known of them."""
         known = not self.partial or way.wants.keys() <= self.labels.keys()
-        sure = known and not way.fields and not OWN & way.wants.keys() and not any(taint.passes for taint in keeping)
-        return Verdict.of(f"the nearest {self.platform[1]} Node", obstacles, sure=sure)
+        return known and not way.fields and OWN.isdisjoint(way.wants)
 
-    def _mismatches(self, way: Way) -> Iterator[Obstacle]:
+    def _unsuited(self, way: Way) -> Iterator[str]:
+        """The labels that are not what a way wants."""
         for key, allowed in way.wants.items():
             value = self.labels.get(key)
             unknown = key in OWN or (self.partial and value is None)
             if not unknown and not allowed.admits(value):
-                has = f"lacks the label {key}" if value is None else f"has {key}={value}"
-                yield Obstacle(f"{has}, and the pod asks for {key} {allowed}")
+                yield key
+
+    def _mismatches(self, way: Way) -> Iterator[Obstacle]:
+        for key in self._unsuited(way):
+            value, allowed = self.labels.get(key), way.wants[key]
+            has = f"lacks the label {key}" if value is None else f"has {key}={value}"
+            yield Obstacle(f"{has}, and the pod asks for {key} {allowed}")
 
 
 def _kept_away(taint: Taint) -> Obstacle:
