@@ -102,6 +102,18 @@ def test_the_pareto_line_rises(page: Page, folder: Path) -> None:
     assert sums[-1] <= 100
 
 
+@pytest.mark.parametrize("name", ["hostile", MANY])
+def test_the_pareto_line_goes_through_its_dots(page: Page, folder: Path, name: object) -> None:
+    """However few images there are: dots and line are drawn on one scale."""
+    opened(page, folder, name)
+    line = page.locator(".pareto .sum").bounding_box()
+    dots = [dot.bounding_box() for dot in page.locator(".pareto .dot").all()]
+    assert line
+    centres = [(dot["x"] + dot["width"] / 2, dot["y"] + dot["height"] / 2) for dot in dots if dot]
+    assert (line["x"], line["y"]) == pytest.approx(centres[0], abs=1.5)
+    assert (line["x"] + line["width"], line["y"] + line["height"]) == pytest.approx(centres[-1], abs=1.5)
+
+
 def test_a_column_is_sorted_by_keyboard(page: Page, folder: Path) -> None:
     """Numbers begin with the largest, texts with the first; what is sorted is told to screen readers."""
     opened(page, folder)

@@ -46,7 +46,8 @@ def _headed(report: Report) -> View:
     """What stands above the charts, and the file's own parts."""
     css, js = _own("report.css"), _own("report.js")
     title = f"{report.architecture} readiness of {report.origin.name}"
-    told = "of the requested vCPU" if report.by_cpu else "of the workloads"
+    told = f"of the {'requested vCPU' if report.by_cpu else 'workloads'} can run on {report.architecture} as it is"
+    ready = f"{report.verdicts[Verdict.READY].workloads:,} of {len(report.rows):,} workloads"
     return {
         "title": printing.plain(title),
         "architecture": report.architecture,
@@ -55,7 +56,7 @@ def _headed(report: Report) -> View:
         "time_shown": report.origin.time.replace("T", " ").removesuffix("Z") + " UTC",
         "headline": report_text.headline(report),
         "share": report_text.percent(report.ready).removesuffix(" %").replace("over ", ">").replace("under ", "<"),
-        "share_of": f"{told} can run on {report.architecture} as it is",
+        "share_of": f"{told}: {ready}" if report.by_cpu else told,
         "facts": list(_facts(report)),
         "notes": [printing.plain(line) for line in report_text.footer(report)],
         "css": Markup(css),  # noqa: S704 - files of our own
