@@ -190,7 +190,7 @@ async def _source(wanted: Wanted) -> AsyncIterator[tuple[Collected, Cluster | No
     if wanted.files:
         yield _of_files(wanted), None, ", ".join("standard input" if f == "-" else f for f in wanted.files)
         return
-    place = clusters.place(wanted.kubeconfig, wanted.context, None)
+    place = clusters.place(wanted.kubeconfig, wanted.context, None, otherwise="; or -f FILE, which needs no cluster")
     async with clusters.connected(place) as cluster:
         yield await _of_cluster(cluster, wanted, place), cluster, _named(place)
 

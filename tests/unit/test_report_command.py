@@ -1,0 +1,77 @@
+"""The command ``rightarch report``: what is wrong with how it is called is told before anything is asked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from typer.testing import CliRunner
+
+from rightarch.cli import app
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PRICES = "instance_type,architecture,vcpu,memory_gib,price_per_hour\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["-A", "-n", "shop"], "-A and -n contradict each other"),
+        (["-f", "a.yaml", "-A"], "-f is read without a cluster"),
+        (["-f", "a.yaml", "--prometheus", "http://127.0.0.1:9"], "-f is read without a cluster"),
+        (["--price-label", "a", "--prometheus", "b"], "give one of them, since sources are never mixed"),
+        (["--fail-on", "blocked,everything"], "--fail-on: 'everything' is none of blocked, unknown, at-risk"),
+        (["--arch", "AVR 8"], "--arch: 'AVR 8' is no architecture of nodes"),
+        (["--token-realm", "x"], "'x' is not REGISTRY=HOST"),
+        (["-f", "/none/a.yaml"], "-f /none/a.yaml can't be read"),
+        (["-o", "pdf"], "'pdf' is not one of"),
+        (["--prices", "/none/p.csv"], "does not exist"),
+    ],
+)
+def test_wrong_usage_is_told(arguments: list[str], said: str) -> None:
+    """With status 2, and what to do."""
+    result = CliRunner().invoke(app, ["report", *arguments], env={"COLUMNS": "200"})
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert result.stdout == ""
+
+
+def test_without_a_kubeconfig_files_are_named(tmp_path: Path) -> None:
+    """That is the way to do without a cluster."""
+    environment = {"HOME": str(tmp_path), "KUBECONFIG": ""}
+    result = CliRunner().invoke(app, ["report"], env=environment)
+    assert result.exit_code == 2
+    assert "there is no kubeconfig" in result.stderr
+    assert "-f FILE, which needs no cluster" in result.stderr
+
+
+def test_bad_prices_are_told_before_anything_is_asked(tmp_path: Path) -> None:
+    """With the line; no cluster is talked to, and no file is read."""
+    prices = tmp_path / "p.csv"
+    prices.write_text(f"{PRICES}m6i.large,amd64,2,8,free\n")
+    result = CliRunner().invoke(app, ["report", "--prices", str(prices), "-f", "/none/a.yaml"])
+    assert result.exit_code == 2
+    assert "line 2: price_per_hour is 'free'" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "begins"),
+    [
+        ("r.json", "{"),
+        ("r.yml", "architecture:"),
+        ("r.csv", "namespace,"),
+        ("r.md", "# "),
+        ("r.HTML", "<!doctype html>"),
+    ],
+)
+def test_the_name_of_a_file_tells_its_form(tmp_path: Path, name: str, begins: str) -> None:
+    """Unless the form is given; whoever reads it may read what they could before."""
+    (tmp_path / "a.yaml").write_text("kind: Service\napiVersion: v1\nmetadata: {name: a}\n")
+    file = tmp_path / name
+    file.touch(mode=0o640)
+    result = CliRunner().invoke(app, ["report", "-f", str(tmp_path / "a.yaml"), "--output-file", str(file)])
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert file.read_text().startswith(begins)
+    assert file.stat().st_mode & 0o777 == 0o640
