@@ -71,6 +71,7 @@ class Looking:
     def __init__(self, registry: Registry, done: Callable[[Reference], None]) -> None:
         self._registry, self._done = registry, done
         self._seen: list[_Seen] = []
+        self._weary: set[str] = set()
         self._slots = asyncio.Semaphore(AT_A_TIME)
 
     async def look(self, wanted: Iterable[Wanted]) -> dict[str, Image]:
@@ -98,6 +99,7 @@ class Looking:
                 image = await self._read(document, wanted)
                 self._remember(wanted, document, image)
             except ImageError as error:
+                self._hear(error, wanted.reference)
                 return Failure(error.reason, str(error), error.retry_after)
             finally:
                 self._done(wanted.reference)
@@ -137,10 +139,19 @@ class Looking:
         if not seen.parts:
             shelf.put([(seen.platform, seen.blobs)] if seen.platform else [])
             return
+        if seen.wanted.reference.domain in self._weary:
+            shelf.leave(f"because of {Reason.RATE_LIMITED}")
+            return
         try:
             shelf.put([await self._part(seen, part) for part in seen.parts if part.platform and part.platform.known])
         except ImageError as error:
+            self._hear(error, seen.wanted.reference)
             shelf.leave(f"because of {error.reason}")
+
+    def _hear(self, error: ImageError, reference: Reference) -> None:
+        """Ask a registry that has had enough for no sizes: what it still grants is worth more elsewhere."""
+        if error.reason is Reason.RATE_LIMITED:
+            self._weary.add(reference.domain)
 
     async def _part(self, seen: _Seen, part: Part) -> tuple[str, Mapping[str, int]]:
         async with self._slots:
