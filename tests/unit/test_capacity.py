@@ -330,3 +330,17 @@ def test_an_unreasonable_pod_costs_no_more_than_a_look(monkeypatch: pytest.Monke
     capacity = Capacity.of([fake_node(f"n{n}", "amd64", labels={"n": str(n)}) for n in range(10)])
     assert capacity.answer(demand("n In x")).offers["amd64"] is NO
     assert capacity.answer(demand(*["n In x"] * 10)).offers["amd64"] is UNKNOWN
+
+
+def test_what_was_told_of_one_pod_is_not_told_of_another() -> None:
+    """Constraints alike, tolerations not: whoever comes first changes nothing for the next, in any order."""
+    labels = {"kubernetes.io/os": "linux", "kubernetes.io/arch": "arm64"}
+    taint = {"key": "arm", "effect": "NoSchedule"}
+    node = {"metadata": {"name": "n", "labels": labels}, "spec": {"taints": [taint]}}
+    bare = Demand(Constraints({}, None), frozenset({"arm64"}), "linux")
+    tolerant = Demand(Constraints({}, None), frozenset({"arm64"}), "linux", ({"key": "arm", "operator": "Exists"},))
+    for first, second in ((bare, tolerant), (tolerant, bare)):
+        capacity = Capacity.of([node])
+        told = {id(each): capacity.refusal(each) for each in (first, second, first)}
+        assert told[id(tolerant)] is None
+        assert "arm" in (told[id(bare)] or "")

@@ -117,8 +117,8 @@ class Constraints:
         """Per non-empty term (or once, where there are no terms): what it and the node selector leave of a label."""
         selected = ANY
         for key in keys:
-            if key in self.selector:
-                selected &= Values(frozenset({self.selector[key]}))
+            if (value := self.selector.get(key)) is not None:
+                selected &= Values(frozenset((value,)))
         if self.terms is None:
             return (selected,)
         return [_narrowed(selected, term, keys) for term in self.terms if not is_empty(term)]

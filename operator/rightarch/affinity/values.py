@@ -39,6 +39,8 @@ class Values:
         return (value in self.named) is not self.complement
 
     def __and__(self, other: "Values") -> "Values":
+        if self is ANY:
+            return other
         absent = self.absent and other.absent
         if self.complement and other.complement:
             return Values(self.named | other.named, complement=True, absent=absent)

@@ -1,11 +1,13 @@
 """Capacity: what nodes the cluster has, and which ones it can get."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final
 
-from rightarch.affinity import ARCH_KEYS, OS_KEYS, Constraints
+import orjson
+
+from rightarch.affinity import ARCH_KEYS, OS_KEYS
 from rightarch.capacity.answer import Answer
 from rightarch.capacity.demand import Demand
 from rightarch.capacity.nodes import POOL, NodeKind
@@ -17,6 +19,9 @@ MAX_LOOKS: Final = 30_000
 MAX_MISSES: Final = 20
 """Kinds of Nodes that are asked what is in the way, if none offers a node."""
 
+_MEMORY: Final = 1024
+_MAX_ALIKE: Final = 4096
+"""Constraints that are remembered, and bytes that each may have: their authors must not make us keep much."""
 _ASSUMED: Final = Verdict(Offer.YES, "a policy")
 _UNKNOWN: Final = Verdict(Offer.UNKNOWN, "the cluster")
 
@@ -102,7 +107,7 @@ class Capacity:
 
     def refusal(self, demand: Demand) -> str | None:
         """Why no node can be had for a pod, or None where one can or may; in the words of ``Answer``."""
-        if demand.constraints.free and any((demand.os, each) in self._open for each in demand.architectures):
+        if self._offered(demand):
             return None
         verdicts: dict[str, Verdict] = {}
         for each in sorted(demand.architectures):
@@ -112,11 +117,24 @@ class Capacity:
         return Answer(demand, verdicts).message or None
 
     @cached_property
-    def _open(self) -> frozenset[Platform]:
-        """Those platforms that a pod gets, or may get, which asks for nothing else and tolerates nothing: most do."""
-        unbound = Constraints({}, None)
-        demands = {(os, each): Demand(unbound, frozenset({each}), os) for os, each in self.platforms}
-        return frozenset(key for key, demand in demands.items() if self._verdict(demand, key[1]).offer is not Offer.NO)
+    def _told(self) -> dict[Hashable, bool]:
+        """What ``_offered`` said of pods."""
+        return {}
+
+    def _offered(self, demand: Demand) -> bool:
+        """Whether a pod gets a node, or may get one, whatever it tolerates: remembered, since most pods are alike."""
+        constraints = orjson.dumps((demand.constraints.selector, demand.constraints.terms))
+        if len(constraints) > _MAX_ALIKE:
+            return False
+        key = constraints, demand.os, demand.architectures, demand.assumed
+        offered = self._told.get(key)
+        if offered is None:
+            if len(self._told) >= _MEMORY:
+                self._told.clear()
+            bare = replace(demand, tolerations=())
+            looked = (self._verdict(bare, each).offer for each in sorted(demand.architectures))
+            offered = self._told[key] = any(offer is not Offer.NO for offer in looked)
+        return offered
 
     def _verdict(self, demand: Demand, architecture: str) -> Verdict:
         if architecture in demand.assumed:
