@@ -20,7 +20,7 @@ from rightarch.cli.report_text import headline, percent, text
 from rightarch.errors import RightarchError
 from rightarch.report import manifests, prometheus
 from rightarch.report.inventory import Inventory
-from rightarch.report.nodes import Nodes
+from rightarch.report.nodes import Node, Nodes
 from rightarch.report.report import Origin, Report, make
 from rightarch.report.verdict import Question
 from tests.support.reports import AMD64, BOTH, HOSTILE, nodes, report
@@ -233,3 +233,19 @@ def test_a_server_that_is_away_is_an_error() -> None:
     """That is told by its address."""
     with pytest.raises(RightarchError, match=r"--prometheus http://127\.0\.0\.1:9 can't be asked"):
         asyncio.run(prometheus.prices("http://127.0.0.1:9", Nodes()))
+
+
+def test_the_lines_for_a_policy_are_shown_once() -> None:
+    """Where all nodes of the architecture have a taint that stands for it, in every form for people and programs."""
+    taint = {"key": "kubernetes.io/arch", "value": "arm64", "effect": "NoSchedule"}
+    labels = {"kubernetes.io/arch": "arm64", "kubernetes.io/os": "linux"}
+    node = Node.of({"metadata": {"name": "a", "labels": labels}, "spec": {"taints": [taint]}})
+    inventory = Inventory(planned=True)
+    manifests.fill(inventory, [pod("a", "good"), pod("b", "good")])
+    found = make(inventory.workloads(), Question("arm64", {"good": BOTH}, Nodes([node])), Origin("c"))
+    toleration = "{key: kubernetes.io/arch, operator: Equal, value: arm64, effect: NoSchedule}"
+    lines = f"tolerations:\n- architecture: arm64\n  toleration: {toleration}\n"
+    assert data(found)["policyLines"] == [lines]
+    for form in ("table", "markdown"):
+        assert text(found, form, to_file=True).count("    - architecture: arm64") == 1
+    assert page(found).count("- architecture: arm64") == 1

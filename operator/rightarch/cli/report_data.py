@@ -29,6 +29,7 @@ def data(report: Report) -> Data:
         ],
         "fixFirst": [_blocker(each, priced=priced) for each in report.blockers],
         "workloads": [_row(each) for each in report.rows],
+        "policyLines": list(report.lines),
         "prices": _prices(report),
         "storage": _storage(report),
     }

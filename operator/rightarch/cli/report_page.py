@@ -80,6 +80,8 @@ def _charts(report: Report) -> View:
         "pareto": _pareto(report),
         "findings": findings[:_FINDINGS],
         "more_findings": findings[_FINDINGS:],
+        "advice": report_text.ADVICE,
+        "lines": list(report.lines),
     }
 
 

@@ -23,6 +23,8 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for the beginning of a formula."""
 _MARKUP: Final = re.compile(r"([\\`*_{}\[\]<>#|~&@]|:(?=//)|(?<=www)\.)")
 
+ADVICE: Final = "Nodes with a taint keep workloads out; a ClusterArchitecturePolicy lets them in, with this in its spec"
+
 Table = tuple[Sequence[str], list[Sequence[str]], frozenset[int]]
 """Titles, rows, and which columns are numbers."""
 
@@ -130,8 +132,14 @@ def _tables(report: Report, *, wide: bool, to_file: bool) -> str:
         parts.append(f"FIX FIRST\n{_fixes(report, width)}")
     if report.rows:
         parts.append(_shown(_rows(report, wide=wide), width))
+    parts += [f"{ADVICE}:\n\n{_indented(lines)}" for lines in report.lines]
     parts.append("\n".join(printing.plain(line) for line in footer(report)))
     return "\n\n".join(parts) + "\n"
+
+
+def _indented(lines: str) -> str:
+    """Lines of YAML, set off from what is around them."""
+    return "\n".join(f"    {printing.plain(line)}" for line in lines.splitlines())
 
 
 def _title(report: Report) -> str:
@@ -304,6 +312,7 @@ def _markdown(report: Report) -> str:
         parts += ["## Fix first", _as_markdown((titles, rows, frozenset(range(len(titles) - 2))))]
     if report.rows:
         parts += ["## Workloads", _as_markdown(_rows(report, wide=True))]
+    parts += [f"{ADVICE}:\n\n{_indented(lines)}" for lines in report.lines]
     parts += ["## Notes", "\n".join(f"- {_escaped(line)}" for line in footer(report))]
     return "\n\n".join(parts) + "\n"
 

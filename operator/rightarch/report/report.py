@@ -171,6 +171,11 @@ class Report:
         return self.total.requests.cpu > 0
 
     @property
+    def lines(self) -> tuple[str, ...]:
+        """What to add to a policy so that pods are let on to nodes with a taint; each once."""
+        return tuple(dict.fromkeys(row.judgement.lines for row in self.rows if row.judgement.lines))
+
+    @property
     def risks(self) -> Mapping[Risk, int]:
         """How many workloads are at risk."""
         found = Counter(row.judgement.risk for row in self.rows)

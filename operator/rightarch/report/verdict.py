@@ -77,6 +77,8 @@ class Judgement:
         unknown: images that could not be read, with the Reason.
         fields: where the workload speaks against the architecture, as paths into the pod.
         tolerations: those that the pods lack, as the API has them.
+        lines: what to add to the spec of a ClusterArchitecturePolicy so that pods get them, YAML; empty where they are
+            no business of a policy about architectures.
         updates: per blocking image, the newer one that has the architecture.
         risk: what may go wrong today.
     """
@@ -87,6 +89,7 @@ class Judgement:
     unknown: tuple[tuple[str, Reason], ...] = ()
     fields: tuple[str, ...] = ()
     tolerations: tuple[Mapping[str, str], ...] = ()
+    lines: str = ""
     updates: Mapping[str, str] = field(default_factory=dict)
     risk: Risk | None = None
 
@@ -231,11 +234,13 @@ def _kept_out(case: _Case, told: Decision) -> Judgement | None:
     architecture, added = case.asked.architecture, told.writing.tolerations if told.writing else ()
     tolerations = (*pods.tolerations(case.shape.pod), *added)
     demand = Demand(case.own, frozenset({architecture}), case.os, tolerations, case.policy.facts.assumed)
-    found = case.asked.nodes.capacity.answer(demand).verdicts[architecture]
+    answer = case.asked.nodes.capacity.answer(demand)
+    found = answer.verdicts[architecture]
     if found.offer is not Offer.NO or not found.missing or CORDON in found.missing:
         return None
-    lines = tuple(taint.toleration() for taint in found.missing)
-    return Judgement(Verdict.PINNED, str(found), fields=("spec.tolerations",), tolerations=lines)
+    lacked = tuple(taint.toleration() for taint in found.missing)
+    lines = answer.toleration_lines()
+    return Judgement(Verdict.PINNED, str(found), fields=("spec.tolerations",), tolerations=lacked, lines=lines)
 
 
 def _obeyed(policy: Effective) -> Effective:
