@@ -84,6 +84,11 @@ class Leadership:
         self._lists = Lists(cluster, self._workloads, self._take, self._see)
         self._expose(metrics)
 
+    @property
+    def caught_up(self) -> asyncio.Event:
+        """Set once the pods are released whose time was up before: until then, nothing is to be looked up."""
+        return self._gates.caught_up
+
     async def run(self) -> None:
         """Do all of it until one part ends, with its error: then none goes on."""
         nodes = supply.keep(self._cluster, self._nodes, self._metrics.watch_failed)
@@ -92,7 +97,7 @@ class Leadership:
 
     async def _keep_working(self) -> None:
         await self._facts.wait()  # what the cluster knows is not asked for again
-        await self._gates.caught_up.wait()  # pods that waited too long go before any look-up
+        await self.caught_up.wait()  # pods that waited too long go before any look-up
         await self._queue.run()
 
     async def _work(self, key: Wanted | Key) -> float | Within | None:

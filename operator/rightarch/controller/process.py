@@ -78,7 +78,14 @@ async def _serve(settings: ControllerSettings) -> None:
             rechecks = Rechecks(registry, keychains, facts, settings.recheck_interval)
             following = partial(rulebook.follow, cluster, metrics.watch_failed)
             statuses = PolicyStatuses(cluster, rulebook, settings.list_interval, metrics)
-            duties = facts.run, following, leadership.run, collector.run, rechecks.run, statuses.run
+            duties = (
+                facts.run,
+                following,
+                leadership.run,
+                collector.run,
+                _after(leadership.caught_up, rechecks.run),
+                statuses.run,
+            )
             collector.expose(metrics)
             rechecks.expose(metrics)
             candidate = _Candidate(election, *duties, *_certificates(settings, cluster, metrics))
@@ -91,6 +98,16 @@ async def _serve(settings: ControllerSettings) -> None:
             finally:
                 await election.resign()
     log.info("ended")
+
+
+def _after(event: asyncio.Event, duty: Duty) -> Duty:
+    """A duty that begins when something has happened."""
+
+    async def begin() -> None:
+        await event.wait()
+        await duty()
+
+    return begin
 
 
 class _Candidate:
