@@ -36,6 +36,7 @@ class World:
     """An installation with two replicas of the webhook.
 
     Attributes:
+        release: what helm installed.
         plane: the control plane.
         client: the administrator's connection to it.
         webhooks: the replicas.
@@ -43,10 +44,9 @@ class World:
         warnings: what the API server told whoever created the last pod.
     """
 
-    def __init__(
-        self, plane: ControlPlane, client: httpx.Client, webhooks: tuple[Replica, Replica], controller: Replica
-    ) -> None:
-        self.plane, self.client, self.webhooks, self.controller = plane, client, webhooks, controller
+    def __init__(self, plane: ControlPlane, client: httpx.Client, installation: Installation, second: Replica) -> None:
+        self.plane, self.client, self.release = plane, client, installation.release
+        self.webhooks, self.controller = (installation.webhook, second), installation.controller
         self.warnings: list[str] = []
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # that they are who they say, others test
@@ -58,7 +58,7 @@ class World:
 
     def answers(self, namespace: str = "default", **metadata: object) -> list[Object]:
         """What each replica makes of a pod: the pod, patched as far as its metadata and affinity go."""
-        return [self._answer(replica, namespace, metadata) for replica in self.webhooks]
+        return [self.answer(replica, namespace, metadata) for replica in self.webhooks]
 
     def architectures(self, namespace: str = "default", **metadata: object) -> set[tuple[str, ...]]:
         """The architectures that the replicas constrain a pod to: one set of them, if they agree."""
@@ -106,7 +106,8 @@ class World:
         told: Object = answer.json()
         return told
 
-    def _answer(self, replica: Replica, namespace: str, metadata: Object) -> Object:
+    def answer(self, replica: Replica, namespace: str, metadata: Object) -> Object:
+        """What a replica makes of a pod."""
         pod = a_pod(name="p", **metadata)
         request = {
             "uid": "u",
@@ -148,7 +149,7 @@ def world(control_plane: ControlPlane) -> Iterator[World]:
         Replica(installation.release, "webhook") as second,
         control_plane.client() as client,
     ):
-        made = World(control_plane, client, (installation.webhook, second), installation.controller)
+        made = World(control_plane, client, installation, second)
         yield made
         made.close()
 
@@ -285,6 +286,14 @@ def _is_taken(world: World, spec: Object) -> bool:
         "spec": spec,
     }
     return world.client.post(CAPS, json=thing).is_success
+
+
+def test_where_no_policy_is_for_a_pod_the_mode_is_that_of_the_settings(world: World) -> None:
+    """The chart's value is the processes' option."""
+    with Replica(world.release, "webhook", options=["--default-mode=Off"]) as replica:
+        patch = base64.b64decode(world.answer(replica, "default", {})["patch"]).decode()
+    assert '"Skipped"' in patch
+    assert "built-in leaves it alone (mode: Off)" in patch
 
 
 def test_pods_of_a_policy_are_counted(world: World) -> None:

@@ -199,8 +199,10 @@ def test_the_policies_of_the_cluster_are_those_of_whom_the_chart_s_role_is_given
 
 def test_roles_of_kubernetes_stay_as_they_are_where_the_values_say_so(installed: Release) -> None:
     """Some administrators write all roles themselves."""
-    installed.upgrade({"policies": {"aggregateRoles": False}})
+    installed.upgrade({"policies": {"aggregateRoles": False, "defaultMode": "Audit"}})
     try:
+        for component in ("webhook", "controller"):
+            assert "--default-mode=Audit" in installed.arguments(component)
         names = installed.plane.kubectl("get", "clusterroles", "--output=name").split()
         assert [name for name in names if "rightarch-policies" in name] == [
             "clusterrole.rbac.authorization.k8s.io/rightarch-policies-cluster-admin"
