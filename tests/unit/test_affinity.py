@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rightarch.affinity import Constraints, Requirement, Values, Writing
+from rightarch.affinity import Constraints, Preference, Requirement, Values, Writing
 
 NAMES = ("amd64", "arm64", "arm", "s390x")
 operators = st.sampled_from(["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"])
@@ -77,10 +77,38 @@ def test_a_forged_record_is_no_error(raw: object) -> None:
 
 
 def test_forged_shapes_that_look_right_are_no_error() -> None:
-    """Records that have the right members with wrong values inside."""
+    """Records that have the right members with wrong values inside, whatever labels of nodes may be ours."""
     shapes: tuple[object, ...] = (
-        {"x": []}, {"0": 1}, {"0": [[]]}, {"0": [1]}, {"0": None}, [], 1, None,
-        {"0": [["zone", "a"]]}, {"0": [["kubernetes.io/arch"]]}, {"0": [["kubernetes.io/arch", [["deep"]]]]},
+        {"x": []}, {"0": 1}, {"0": [[]]}, {"0": [1]}, {"0": None}, [], 1, None, {"0": [["zone", "b"]]},
+        {"0": [["zone", ["a"]]]}, {"0": [["kubernetes.io/arch"]]}, {"0": [["kubernetes.io/arch", [["deep"]]]]},
+        {"0": [["kubernetes.io/arch", {}]]}, {"0": [[["zone"], "a"]]}, {"9" * 5000: []},
     )  # fmt: skip
     for terms in shapes:
-        assert Writing.read({"created": True, "terms": terms}) is None
+        for labels in ((), {("zone", "a")}):
+            assert Writing.read({"created": True, "terms": terms}, labels) is None
+    preferences: tuple[object, ...] = (
+        1,
+        [1],
+        [[]],
+        [[1]],
+        [[0, "arm64"]],
+        [[101, "arm64"]],
+        [["1", "arm64"]],
+        [[1, []]],
+    )
+    for forged in preferences:
+        assert Writing.read({"created": False, "terms": {}, "preferred": forged}) is None
+    for forged in (1, {}, [1], [[]], [{"key": ["deep"]}], [{"key": {}}], [{"key": None}], [{"key": 1.5}]):
+        assert Writing.read({"created": False, "terms": {}, "tolerations": forged}) is None
+
+
+def test_all_that_is_written_is_read_again() -> None:
+    """Requirements of labels that may be ours, preferences and tolerations too."""
+    writing = Writing(
+        {0: (Requirement("kubernetes.io/arch", ("arm64",)), Requirement("zone", ("a",)))},
+        created=True,
+        preferences=(Preference(80, ("amd64", "arm64")),),
+        tolerations=({"key": "arm", "operator": "Exists", "tolerationSeconds": 60},),
+    )
+    assert Writing.read(writing.raw(), {("zone", "a")}) == writing
+    assert Writing.read(writing.raw()) is None

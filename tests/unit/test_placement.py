@@ -1,11 +1,15 @@
 """Placement where tables and random pods do not reach: bounds, records, and operations letter for letter."""
 
+import json
 from typing import Any
 
 import orjson
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rightarch.placement import KEY, Failure, Input, apply, decide
 from rightarch.platforms import ImagePlatforms, Platform
+from rightarch.policy import Choices, Effective, Emulation, Facts
 from rightarch.reasons import Reason
 from tests.support.json_patch import patched
 
@@ -147,3 +151,32 @@ def test_another_webhook_s_expression_behind_ours_stays() -> None:
 def test_a_mirror_pod_is_not_even_labelled() -> None:
     """It must stay what its kubelet wrote."""
     assert operations(pod(annotations={"kubernetes.io/config.mirror": "x"})) == []
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["zone", "a", "0"]),
+        lambda inner: (
+            st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3) | st.just("0"), inner, max_size=3)
+        ),
+        max_leaves=8,
+    ),
+    st.sampled_from(["wrote", "terms", "preferred", "tolerations", "share"]),
+    st.booleans(),
+)
+@settings(max_examples=300, deadline=None)
+def test_no_annotation_keeps_a_policy_from_its_word(forged: object, member: str, gated: bool) -> None:
+    """Its author is whoever makes the pod: an error of ours would let him out of what is enforced."""
+    wrote = {"created": True, "terms": {}} | ({member: forged} if member not in {"wrote", "share"} else {})
+    content = {"reason": "Constrained", "wrote": wrote} | ({member: forged} if member in {"wrote", "share"} else {})
+    of = pod(annotations={KEY: json.dumps(content)})
+    facts = Facts(emulation=(Emulation(architecture="s390x", node_selector={"zone": "a"}),))
+    policy = Effective(
+        Choices.model_validate({"onNotAllowed": "Enforce", "architectures": {"allowed": ["arm64"]}}), facts
+    )
+    given_ = Input(of, {"app": AMD64}, policy=policy, gated=gated, gating=True)
+    after = patched(of, apply(decide(given_), of))
+    [term] = after["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"][
+        "nodeSelectorTerms"
+    ]
+    assert [each["values"] for each in term["matchExpressions"]] == [["amd64"], ["arm64"]]

@@ -6,6 +6,8 @@ from typing import Any, Final, Self
 
 from rightarch.affinity.requirement import ARCH, OS, Requirement, Term
 
+_HEAVIEST: Final = 100
+
 
 @dataclass(frozen=True, slots=True)
 class Preference:
@@ -67,7 +69,7 @@ class Writing:
         if self.preferences:
             raw["preferred"] = [[each.weight, *each.architectures] for each in self.preferences]
         if self.tolerations:
-            raw["tolerations"] = self.tolerations
+            raw["tolerations"] = list(self.tolerations)
         return raw
 
     @classmethod
@@ -114,21 +116,23 @@ def _requirements(raw: object, labels: Collection[tuple[str, str]]) -> tuple[Req
 
 def _requirement(raw: object, labels: Collection[tuple[str, str]]) -> Requirement:
     match raw:
-        case [str(key), *values] if key in {ARCH, OS} or (key, *values) in labels:
-            return Requirement(key, _texts(values))
+        case [str(key), *values]:
+            texts = _texts(values)
+            if key in {ARCH, OS} or (key, *texts) in labels:
+                return Requirement(key, texts)
     raise ValueError("no requirement of ours")
 
 
 def _preference(raw: object) -> Preference:
     match raw:
-        case [int(weight), *architectures]:
+        case [int(weight), *architectures] if 0 < weight <= _HEAVIEST:
             return Preference(weight, _texts(architectures))
     raise ValueError("no preference of ours")
 
 
 def _toleration(raw: object) -> Mapping[str, Any]:
-    if not isinstance(raw, dict):
-        raise ValueError("no toleration")  # noqa: TRY004 - likewise
+    if not isinstance(raw, dict) or not all(isinstance(value, str | int) for value in raw.values()):
+        raise ValueError("no toleration of ours")
     return raw
 
 
