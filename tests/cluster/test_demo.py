@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -34,6 +35,22 @@ ARCHITECTURES = {
     "Pod toolbox": {"arm64"},
 }
 """The workloads that must run, and where they may."""
+
+
+VERDICTS = {
+    "DaemonSet node-agent": "Blocked",
+    "CronJob report": "Blocked",
+    "Deployment checkout": "Blocked",
+    "Deployment web-agent": "Blocked",
+    "Pod mixed-pair": "Blocked",
+    "Pod sensor": "Blocked",
+    "DaemonSet late-agent": "Ready",
+    "DaemonSet log-agent": "Ready",
+    "Deployment search": "Ready",
+    "Deployment web": "Ready",
+    "Pod toolbox": "Ready",
+}
+"""What the report says of the workloads without Rightarch; the Job has ended, or not."""
 
 
 @pytest.fixture
@@ -163,11 +180,23 @@ def test_a_demo_that_is_kept_can_be_talked_to_until_it_is_taken_down(folder: Pat
     assert '"values":["arm64"]' in talk.stdout
     assert '{"reason":"Constrained"' in talk.stdout
     assert talk.stderr.startswith("Warning: rightarch: NoCommonArchitecture: ")
+    assert reported(folder / "kubeconfig") == VERDICTS
     assert run(folder) == (1, f"A demo is up in {folder}. `make demo-down` ends it.\n")
     assert len(commands(folder)) == 9
     assert run(folder, "--down") == (0, "The demo is down.\n")
     assert left_of(folder.parent) == []
     assert run(folder, "--down") == (0, "No demo is up.\n")
+
+
+def reported(kubeconfig: Path) -> dict[str, str]:
+    """The verdicts of the readiness report on the workloads that run without Rightarch, but for Jobs."""
+    program = str(Path(sys.executable).parent / "rightarch")
+    command = [program, "report", f"--kubeconfig={kubeconfig}", "--namespace=without-rightarch", "--output=json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=SECONDS)
+    report = json.loads(done.stdout)
+    assert report["atRisk"]["misplaced"] > 0
+    rows = [row for row in report["workloads"] if row["kind"] != "Job"]
+    return {f"{row['kind']} {row['name']}": row["verdict"] for row in rows}
 
 
 @pytest.mark.parametrize(
