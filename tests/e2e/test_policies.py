@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import copy
 import json
+import socket
 import ssl
 import time
 from typing import TYPE_CHECKING, Any
@@ -106,9 +107,9 @@ class World:
         told: Object = answer.json()
         return told
 
-    def answer(self, replica: Replica, namespace: str, metadata: Object) -> Object:
+    def answer(self, replica: Replica, namespace: str, metadata: Object, image: str = IMAGE) -> Object:
         """What a replica makes of a pod."""
-        pod = a_pod(name="p", **metadata)
+        pod = a_pod(image, name="p", **metadata)
         request = {
             "uid": "u",
             "kind": {"group": "", "version": "v1", "kind": "Pod"},
@@ -294,6 +295,25 @@ def test_where_no_policy_is_for_a_pod_the_mode_is_that_of_the_settings(world: Wo
         patch = base64.b64decode(world.answer(replica, "default", {})["patch"]).decode()
     assert '"Skipped"' in patch
     assert "built-in leaves it alone (mode: Off)" in patch
+
+
+@pytest.mark.parametrize(("milliseconds", "least", "most"), [(100, 0.1, 1.0), (1800, 1.8, 2.8)])
+def test_an_admission_waits_as_long_as_its_policy_says(
+    world: World, milliseconds: int, least: float, most: float
+) -> None:
+    """For an image whose registry says nothing; the default is a second."""
+    waiting = {"action": "Allow", "lookupBudgetMilliseconds": milliseconds}
+    world.create(CAPS, "waiting", override("amd64") | {"onUnresolved": waiting})
+    try:
+        within(1, world, ("amd64",))  # it holds
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            image, begun = f"127.0.0.1:{silent.getsockname()[1]}/silent:1", time.monotonic()
+            answer = world.answer(world.webhooks[0], "default", {}, image)
+            took = time.monotonic() - begun
+        assert '"Unresolved"' in base64.b64decode(answer["patch"]).decode()
+        assert least <= took < most
+    finally:
+        world.delete(f"{CAPS}/waiting")
 
 
 def test_pods_of_a_policy_are_counted(world: World) -> None:
