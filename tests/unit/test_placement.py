@@ -180,3 +180,19 @@ def test_no_annotation_keeps_a_policy_from_its_word(forged: object, member: str,
         "nodeSelectorTerms"
     ]
     assert [each["values"] for each in term["matchExpressions"]] == [["amd64"], ["arm64"]]
+
+
+def test_pods_that_belong_together_choose_alike_and_others_in_proportion() -> None:
+    """By their namespace and the value of the label that the policy names, whatever was counted."""
+    shares = {"share": [{"architecture": "arm64", "percent": 30}], "sameFor": "spark-app"}
+    policy = Effective(Choices.model_validate({"architectures": shares}))
+
+    def choice(namespace: str, app: str, counts: dict[str, int]) -> str | None:
+        of = pod(labels={"spark-app": app})
+        return decide(Input(of, {"app": BOTH}, policy=policy, counts=counts, namespace=namespace)).share
+
+    chosen = [choice("team", f"app-{number}", {"arm64": number}) for number in range(1000)]
+    assert chosen == [choice("team", f"app-{number}", {"others": number}) for number in range(1000)]
+    assert chosen != [choice("other", f"app-{number}", {}) for number in range(1000)]
+    assert 260 <= chosen.count("arm64") <= 340
+    assert chosen.count("arm64") + chosen.count("others") == 1000

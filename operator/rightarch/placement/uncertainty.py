@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
 
-from rightarch.placement.case import Case
+from rightarch.placement.case import MAX_MESSAGE, Case
 from rightarch.placement.contradiction import HOPELESS
 from rightarch.placement.decision import Decision
 from rightarch.placement.inputs import Failure
@@ -32,7 +32,8 @@ def uncertain(case: Case) -> Decision:
         case "Fallback" if (assumed := _assumed(case)) is not None:
             told = f"{message}; assumed to run on {listed(assumed.architectures)}"
             told = f"{told}; {assumed.message}" if assumed.reason is Reason.EMULATED else told
-            return replace(assumed, reason=reason, message=told, images=case.images, notes=(*assumed.notes, *notes))
+            message = cut(told, MAX_MESSAGE)
+            return replace(assumed, reason=reason, message=message, images=case.images, notes=(*assumed.notes, *notes))
     return case.decision(reason, message, None, case.permitted, notes)
 
 
