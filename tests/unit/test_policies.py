@@ -357,6 +357,12 @@ class TestReading:
         manifest["spec"] = {"onConflict": "Deny"}
         assert Policy.of_manifest(manifest).title == "cap/a"
 
+    @pytest.mark.parametrize("spec", [{"priority": 2**70}, {"podSelector": {"matchLabels": {1: "x"}}}])
+    def test_what_json_can_t_say_is_no_policy(self, spec: dict[str, Any]) -> None:
+        """YAML can: a number of any size, and keys that are numbers."""
+        policy = Policy.of(Kind.CLUSTER, {"metadata": {"name": "a", "uid": "u"}, "spec": spec})
+        assert policy.problem.startswith("spec: this can't be said in JSON: ")
+
     def test_a_manifest_of_another_kind_is_refused(self) -> None:
         """With what it says."""
         with pytest.raises(InvalidPolicy, match="it says 'Pod'"):

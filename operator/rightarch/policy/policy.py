@@ -123,6 +123,8 @@ def _read(kind: Kind, spec: object, strangers: Literal["ignore", "forbid"] = "ig
         return kind.model.model_validate_json(orjson.dumps(spec), strict=True, extra=strangers), ""
     except ValidationError as error:
         return None, _told(error)
+    except orjson.JSONEncodeError as error:  # YAML has keys and numbers that JSON has not
+        return None, f"spec: this can't be said in JSON: {error}"
 
 
 def _told(error: ValidationError) -> str:
