@@ -10,9 +10,10 @@ import pytest
 
 from rightarch.affinity import Writing
 from rightarch.capacity import Capacity
-from rightarch.gather import MAX_LOOKUPS, gather, parse
+from rightarch.gather import MAX_LOOKUPS, gather, parse, recall
 from rightarch.placement import Failure, Input, decide, record
 from rightarch.platforms import ImagePlatforms, Platform
+from rightarch.policy import Effective, Facts, ImageOverride
 from rightarch.reasons import Note, Reason
 from rightarch.reference import Reference
 from rightarch.registry import ANONYMOUS, AnonymousKeychain, Registry, RegistryOptions
@@ -83,6 +84,21 @@ async def test_what_memory_holds_is_never_waited_for(registry: Registry) -> None
     with pytest.raises(StopIteration) as ended:
         again.send(None)
     assert list(reasons(ended.value.value).values()) == [Reason.REGISTRY_UNREACHABLE]
+
+
+async def test_nobody_is_asked_for_what_a_policy_states(registry: Registry, hanging: str) -> None:
+    """Neither by an admission nor by the controller; the pod's other images are looked up."""
+    stated, other = f"{hanging}/stated:1", f"{hanging}/other:1"
+    override = ImageOverride(pattern=f"{hanging}/stated", platforms=("linux/arm64", "linux/arm"))
+    policy = Effective(facts=Facts(overrides=(override,)))
+    given = await gather(pod(stated, other), CAPACITY, registry, ANYBODY, 0.05, policy=policy)
+    assert registry.stats.in_flight == 1
+    assert given.images[stated] == recall(pod(stated), CAPACITY, registry, ANYBODY, policy).images[stated]
+    assert reasons(given) == {other: Reason.TIMED_OUT}
+    image = given.images[stated]
+    assert isinstance(image, ImagePlatforms)
+    assert image.node_architectures("linux") == {"arm64", "arm"}
+    assert given.policy is policy
 
 
 async def test_a_pod_can_not_ask_for_thousands(registry: Registry, hanging: str) -> None:
