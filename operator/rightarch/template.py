@@ -19,7 +19,7 @@ from rightarch.affinity import Writing
 from rightarch.patches import Patch
 from rightarch.placement import Decision
 from rightarch.pod import Pod
-from rightarch.policy import Effective
+from rightarch.policy import BUILT_IN, Effective
 from rightarch.policy.spec import When
 from rightarch.reasons import Reason
 
@@ -68,9 +68,14 @@ def pod_of(workload: Workload) -> Pod:
     return template
 
 
-def written(workload: Workload) -> Writing:
-    """What an earlier invocation wrote into the template."""
-    return placement.read_record(_annotation(workload))[1]
+def written(workload: Workload, policy: Effective = BUILT_IN) -> Writing:
+    """What an earlier invocation wrote into the template.
+
+    Args:
+        workload: the raw object.
+        policy: what applies to its pods: labels of nodes that it does not name were never ours.
+    """
+    return placement.read_record(_annotation(workload), policy)[1]
 
 
 def is_owned(workload: Workload) -> bool:
@@ -148,7 +153,7 @@ def apply(decision: Decision, workload: Workload, *, rolls_for: str | None = Non
     """
     if not is_decided(decision.reason) and standing(workload) is Standing.DECIDED:
         return []
-    before = written(workload)
+    before = written(workload, decision.policy)
     patch = patches.spec(pod_of(workload), before, decision.writing, _path(workload))
     record = placement.record(decision, before if decision.writing is None else decision.writing)
     change = Rolled(_generation(workload) + 1, rolls_for) if patch and rolls_for else rolled(workload)
@@ -164,11 +169,16 @@ def changes_template(patch: Patch) -> bool:
     return any(operation["path"].startswith("/spec/") for operation in patch)
 
 
-def retract(workload: Workload) -> Patch:
-    """The JSON Patch of a workload that is none of our business any more: what was ours goes, with the annotation."""
+def retract(workload: Workload, policy: Effective = BUILT_IN) -> Patch:
+    """The JSON Patch of a workload that is none of our business any more: what was ours goes, with the annotation.
+
+    Args:
+        workload: the raw object.
+        policy: what applies to its pods, as of ``written``.
+    """
     if KEY not in pods.annotations(workload):
         return []
-    patch = patches.spec(pod_of(workload), written(workload), Writing(), _path(workload))
+    patch = patches.spec(pod_of(workload), written(workload, policy), Writing(), _path(workload))
     return patch + patches.entry(workload, "annotations", KEY, None)
 
 

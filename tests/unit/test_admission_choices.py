@@ -144,3 +144,14 @@ async def test_a_pod_without_a_choice_makes_none(registry: Registry) -> None:
     ):
         stored = await created(admission(registry, spec), pod())
         assert SHARE not in stored["metadata"]["labels"]
+
+
+async def test_who_is_refused_is_told_once_whose_warning_it_is(registry: Registry) -> None:
+    """A refusal comes with the warnings of its policy."""
+    spec = {"architectures": {"allowed": ["s390x"]}, "onNotAllowed": "Deny", "allowOptOut": False}
+    thing = pod()
+    thing["metadata"]["annotations"] = {"rightarch.dev/policy": "ignore"}
+    response = await ask(admission(registry, spec), thing)
+    assert not response["allowed"]
+    [warning] = response["warnings"]
+    assert warning.startswith("rightarch: the annotation")

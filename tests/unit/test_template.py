@@ -12,7 +12,7 @@ from rightarch import template
 from rightarch.capacity import Capacity
 from rightarch.placement import Failure, Input, decide
 from rightarch.platforms import ImagePlatforms, Platform
-from rightarch.policy import Choices, Effective, Facts, Toleration
+from rightarch.policy import Choices, Effective, Emulation, Facts, Toleration
 from rightarch.reasons import Reason
 from rightarch.template import KEY, Standing, standing
 from tests.support.json_patch import patched
@@ -234,3 +234,23 @@ def test_a_share_is_no_matter_of_the_template() -> None:
     spec = patched(workload, template.apply(decision, workload))["spec"]["template"]["spec"]
     assert list(spec["affinity"]["nodeAffinity"]) == [REQUIRED]
     assert spec["tolerations"] == [toleration]
+
+
+def test_what_was_required_for_emulation_goes_with_the_images_that_needed_it() -> None:
+    """The labels of the emulating nodes are ours too, where the policy names them."""
+    stated = {"architecture": "arm64", "nodeSelector": {"example.com/binfmt": "yes"}}
+    policy = Effective(facts=Facts(emulation=(Emulation.model_validate(stated),)))
+    arm64 = ImagePlatforms("sha256:2", (Platform("linux", "arm64"),), indexed=False)
+    workload = daemon_set({"containers": [{"name": "c", "image": "app"}, {"name": "d", "image": "other"}]})
+
+    def decided(workload: dict[str, Any], **images: ImagePlatforms) -> dict[str, Any]:
+        written = template.written(workload, policy)
+        decision = decide(Input(template.pod_of(workload), images, NODES, written, policy=policy))
+        return patched(workload, template.apply(decision, workload))
+
+    emulated = decided(workload, app=AMD64, other=arm64)
+    label = {"key": "example.com/binfmt", "operator": "In", "values": ["yes"]}
+    assert terms(emulated) == [{"matchExpressions": [arch("amd64"), label]}]
+    assert patched(emulated, template.retract(emulated, policy))["spec"] == workload["spec"]
+    changed = patched(emulated, [{"op": "remove", "path": "/spec/template/spec/containers/0"}])
+    assert terms(decided(changed, other=BOTH)) == [{"matchExpressions": [arch("amd64", "arm64")]}]

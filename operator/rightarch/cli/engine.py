@@ -170,7 +170,7 @@ class Engine:
         images = {name: _outcome(subject, name, outcomes) for name in pods.image_names(subject.pod)}
         given = Input(subject.pod, images, self.capacity, policy=subject.policy, namespace=subject.namespace)
         if subject.in_template:
-            decision = decide(replace(given, written=template.written(thing)))
+            decision = decide(replace(given, written=template.written(thing, subject.policy)))
             patch = _own_paths(subject.workload, template.apply(decision, thing))
         else:
             decision = decide(given)

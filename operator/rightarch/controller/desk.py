@@ -70,7 +70,7 @@ class Desk:
         pod, namespace = template.pod_of(workload), workload["metadata"]["namespace"]
         keys = await self._keychains.of_template(namespace, pod, partial(all_known, pod, self._registry))
         given = await gather(pod, self._nodes.capacity, self._registry, keys, LOOKUP_SECONDS, policy=policy)
-        return decide(replace(given, written=template.written(workload), namespace=namespace))
+        return decide(replace(given, written=template.written(workload, policy), namespace=namespace))
 
     async def write(self, key: Key, workload: Object, change: Patch) -> Object:
         """Change a workload; what is taken from who applies it is owed to them.

@@ -69,7 +69,7 @@ class Templates:
         pod, namespace = template.pod_of(thing), thing["metadata"]["namespace"]
         keys = self._keychains.of_pod(namespace, pod)
         given = recall(pod, self._nodes.capacity, self._registry, keys, policy)
-        decision = decide(replace(given, written=template.written(thing), namespace=namespace))
+        decision = decide(replace(given, written=template.written(thing, policy), namespace=namespace))
         return not template.is_decided(decision.reason) or bool(template.apply(decision, thing, rolls_for=policy.name))
 
     async def settle(self, key: Key) -> float | Within | None:

@@ -94,7 +94,11 @@ class Admission(Answering):
         self._rules, self._events = rules, events
 
     @abstractmethod
-    def _input(self, subject: Subject) -> Input:
+    def _pod(self, subject: Subject) -> Pod:
+        """The pod, or the template, that is decided on."""
+
+    @abstractmethod
+    def _input(self, subject: Subject, policy: Effective) -> Input:
         """What is decided on, as far as the subject tells."""
 
     @abstractmethod
@@ -116,12 +120,11 @@ class Admission(Answering):
     async def _answer(self, review: Review, begun: float, budget: float) -> tuple[str, bytes]:
         if review.subject is None:
             return IGNORED, reviews.allow(review.uid)
-        given = self._input(review.subject)
-        policy = await self._rules.effective(review.namespace, given.pod, begun + budget)
+        policy = await self._rules.effective(review.namespace, self._pod(review.subject), begun + budget)
         if (aside := self._aside(review, policy)) is not None:
             return IGNORED, reviews.allow(review.uid, aside, _prefixed(policy.warnings))
         budget = min(budget, policy.choices.on_unresolved.lookup_budget_milliseconds / 1000)
-        given = replace(given, policy=policy, namespace=review.namespace)
+        given = replace(self._input(review.subject, policy), policy=policy, namespace=review.namespace)
         decision = await self._decide(review, given, begun + budget)
         patch, warnings = self._patch(decision, review.subject), decision.warnings
         self._metrics.decided(decision.reason, policy.name)
@@ -133,7 +136,7 @@ class Admission(Answering):
                 level, "%s a %s", "refused" if decision.denied else "admitted", self.kind, extra=_told(review, decision)
             )
         if decision.denied:
-            return decision.reason, reviews.deny(review.uid, decision.message, _prefixed(decision.policy.warnings))
+            return decision.reason, reviews.deny(review.uid, decision.message, decision.policy.warnings)
         return decision.reason, reviews.allow(review.uid, patch, warnings)
 
     def _say(self, review: Review, subject: Subject, decision: Decision) -> None:

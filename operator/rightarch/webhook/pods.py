@@ -10,6 +10,8 @@ from rightarch.keychains import Keychains
 from rightarch.lease import Lease
 from rightarch.metrics import Metrics
 from rightarch.placement import SHARE, Decision, Input, apply, decide
+from rightarch.pod import Pod
+from rightarch.policy import Effective
 from rightarch.registry import Registry
 from rightarch.shares import Choice, Shares, owner
 from rightarch.snapshot import Nodes
@@ -43,7 +45,10 @@ class PodAdmission(Admission):
     def _read(self, body: bytes) -> Review:
         return reviews.read(body)
 
-    def _input(self, subject: Subject) -> Input:
+    def _pod(self, subject: Subject) -> Pod:
+        return subject
+
+    def _input(self, subject: Subject, policy: Effective) -> Input:  # noqa: ARG002 - others need it
         return Input(subject, {}, gating=self._lease.held)
 
     def _weighed(self, given: Input, *, record: bool) -> Decision:

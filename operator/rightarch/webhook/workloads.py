@@ -26,15 +26,18 @@ class WorkloadAdmission(Admission):
     def _read(self, body: bytes) -> Review:
         return reviews.read_workload(body)
 
-    def _input(self, subject: Subject) -> Input:
-        return Input(template.pod_of(subject), {}, written=template.written(subject))
+    def _pod(self, subject: Subject) -> Pod:
+        return template.pod_of(subject)
+
+    def _input(self, subject: Subject, policy: Effective) -> Input:
+        return Input(template.pod_of(subject), {}, written=template.written(subject, policy))
 
     def _aside(self, review: Review, policy: Effective) -> Sequence[Mapping[str, Any]] | None:
         """What takes back what was ours, where the template is not to be written, or not any more."""
         assert review.subject is not None, "or it would not be asked"
-        return (
-            None if template.when(review.kind, review.subject, policy) != "Never" else template.retract(review.subject)
-        )
+        if template.when(review.kind, review.subject, policy) != "Never":
+            return None
+        return template.retract(review.subject, policy)
 
     async def _keys(self, review: Review, pod: Pod, deadline: float) -> Keys:
         """Those of the pods to come; without their ServiceAccount's pull secrets where these can't be told in time."""
