@@ -48,7 +48,7 @@ def owner(pod: Pod, namespace: str) -> str:
     """Whose pods are counted together: those of one controller; but those of all Jobs of a namespace.
 
     A Job has few pods, and often one: counted by themselves, all would make the same choice. So do pods without an
-    owner.
+    owner. Whoever makes a pod chooses the UID of its owner: it counts within its namespace alone.
     """
     owners: Iterable[Mapping[str, Any]] = (pod.get("metadata") or {}).get("ownerReferences") or ()
     controller = next((each for each in owners if each.get("controller")), None)
@@ -56,7 +56,7 @@ def owner(pod: Pod, namespace: str) -> str:
         return f"{namespace}/"
     if controller.get("kind") == "Job" and str(controller.get("apiVersion")).startswith("batch/"):
         return f"{namespace}/Job"
-    return str(controller.get("uid"))
+    return f"{namespace}/{controller.get('uid')}"
 
 
 class Shares:

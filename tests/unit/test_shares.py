@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -34,10 +35,17 @@ def controlled(kind: str, uid: str, version: str = "apps/v1") -> dict[str, Any]:
 
 def test_whose_pods_are_counted_together() -> None:
     """Those of a ReplicaSet; those of all Jobs of a namespace, and those of nobody, since each Job has but a few."""
-    assert owner(controlled("ReplicaSet", "u"), "n") == "u"
+    assert owner(controlled("ReplicaSet", "u"), "n") == "n/u"
     assert owner(controlled("Job", "u", "batch/v1"), "n") == owner(controlled("Job", "v", "batch/v1"), "n") == "n/Job"
-    assert owner(controlled("Job", "u", "example.com/v1"), "n") == "u"
+    assert owner(controlled("Job", "u", "example.com/v1"), "n") == "n/u"
     assert owner({"metadata": {}}, "n") == "n/"
+
+
+@pytest.mark.parametrize("uid", ["u", "n/u", "n/Job", "n/"])
+def test_nobody_is_counted_with_pods_of_another_namespace(uid: str) -> None:
+    """Whoever makes a pod chooses what it says of its owner, and could else choose for others by it."""
+    others = {owner(controlled("ReplicaSet", "u"), "n"), owner(controlled("Job", "u", "batch/v1"), "n"), owner({}, "n")}
+    assert owner(controlled("Foo", uid, "example.com/v1"), "m") not in others
 
 
 def test_a_choice_counts_until_its_pod_is_seen_and_then_as_its_pod() -> None:
