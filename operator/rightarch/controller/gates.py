@@ -47,6 +47,9 @@ _SECONDS: Final = (0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 900
 _OUTCOMES: Final = ("Resolved", "Unreadable", "TimedOut", "ByPolicy", "Refused", "Gone")
 _OTHERS_FIRST: Final = frozenset({404, 409})
 """Statuses by which the API server says that a pod is another by now."""
+_UNFIT: Final = 422
+"""The status of operations that can't be applied: their test fails, or they name what is not there; and of an object
+that breaks a rule."""
 _PASSING: Final = frozenset({401, 403, 429})
 """Statuses by which it refuses what it may allow a moment later: just started, it has not read the roles yet."""
 
@@ -151,8 +154,10 @@ class Gates:
         try:
             await self._patch(pod, patches.entry(pod, "labels", GATED, "true"))
         except ClusterError as error:
-            if error.status not in _OTHERS_FIRST:
+            if error.status >= 500:
                 raise
+            if error.status not in _OTHERS_FIRST:  # somebody's own rules, which keep nobody else held
+                self._complain("could not label a pod that is held", Key.of(POD, pod), error)
 
     async def _catch_up(self) -> None:
         """Release what is overdue before anything is looked up: while there was no leader, nobody did."""
@@ -195,10 +200,12 @@ class Gates:
         try:
             return await self._attempts(key)
         except Exception as error:  # noqa: BLE001 - whatever it is, no pod may stay held for it
-            if (untold := self._complaints.turn()) is not None:
-                told = fields(key=str(key), error=_text(error), untold=untold or None)
-                log.warning("could not release a pod; it is tried again", extra=told)
+            self._complain("could not release a pod; it is tried again", key, error)
             return Within(0.0, PROBE_PAUSE)
+
+    def _complain(self, what: str, key: Key, error: Exception) -> None:
+        if (untold := self._complaints.turn()) is not None:
+            log.warning(what, extra=fields(key=str(key), error=_text(error), untold=untold or None))
 
     async def _attempts(self, key: Key) -> Within | None:
         """Decide and release, anew each time that somebody else has changed the pod meanwhile.
@@ -214,16 +221,30 @@ class Gates:
             if held.gated and verdict.holds:
                 return self._hold(held, verdict)
             try:
-                await self._patch(pod, _ending(pod, None if refused else verdict.decision))
+                await self._patch(pod, self._change(pod, None if refused else verdict.decision))
             except ClusterError as error:
                 if (error.status in _PASSING and verdict.left > 0) or error.status >= 500:
                     raise
-                refused = error.status not in _OTHERS_FIRST
                 await self._read_anew(held)
+                refused = error.status not in _OTHERS_FIRST and not self._is_outdated(key, pod, error)
             else:
                 self._released(held, pod, Verdict(None, verdict.left) if refused else verdict)
                 return None
         return Within(0.0, PROBE_PAUSE)
+
+    def _is_outdated(self, key: Key, pod: Pod, error: ClusterError) -> bool:
+        """Whether a change did not fit because the pod is another by now: that is found before its version is."""
+        now = self._held.get(key)
+        version = pod["metadata"]["resourceVersion"]
+        return error.status == _UNFIT and now is not None and now.pod()["metadata"]["resourceVersion"] != version
+
+    def _change(self, pod: Pod, decision: Decision | None) -> Patch:
+        """What releases a pod; where ours fails on it, as it is."""
+        try:
+            return _ending(pod, decision)
+        except Exception as error:  # noqa: BLE001 - whatever it is, no pod may stay held for it
+            self._complain("could not write a decision; the pod is released as it is", Key.of(POD, pod), error)
+            return _ending(pod, None)
 
     def _judge(self, held: Held, pod: Pod) -> Verdict:
         """What memory says of a pod. No pod is to stay held for a fault of ours."""
