@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 LAYERS = ("registry", "cluster", "e2e", "karpenter", "browser")
 VARIABLE = "RIGHTARCH_TEST_SKIP"
@@ -22,7 +23,12 @@ def skipped_layers() -> set[str]:
 
 
 def pytest_configure() -> None:
-    """Have SIGINT do what it does: a run in the background ignores it, and so would all processes that tests start."""
+    """Have SIGINT do what it does: a run in the background ignores it, and so would all processes that tests start.
+
+    How long an example takes says nothing where other tests have the machine too.
+    """
+    settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("shared")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
