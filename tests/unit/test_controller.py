@@ -13,15 +13,25 @@ from rightarch.controller.election import Seen
 from rightarch.controller.events import Event, Events
 from rightarch.controller.lists import Lists, WatchesBlind
 from rightarch.controller.managers import Owed, is_applied
+from rightarch.controller.queue import Within
+from rightarch.controller.templates import Templates
 from rightarch.controller.watching import kopf_settings
 from rightarch.controller.workloads import DAEMON_SET, KINDS, Key, Puller, Wanted, Workload, Workloads
+from rightarch.placement import Decision
 from rightarch.platforms import ImagePlatforms, Platform
+from rightarch.policy import Kind, Policy
+from rightarch.reasons import Reason
+from rightarch.rulebook import Rulebook
 from rightarch.template import Standing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from rightarch.cluster import Cluster
+    from rightarch.controller.desk import Desk
+    from rightarch.keychains import Keychains
+    from rightarch.registry import Registry
+    from rightarch.snapshot import Nodes
 
 DEPLOYMENT = KINDS[0]
 BOTH = ImagePlatforms("sha256:0", (Platform("linux", "amd64"), Platform("linux", "arm64")), indexed=True)
@@ -120,6 +130,51 @@ async def test_what_is_told_during_a_list_is_newer_than_the_list() -> None:
     await followed.lists.take()
     assert {each.image for each in followed.workloads.wanted} == {"a", "new"}
     assert followed.lists.missed == 0
+
+
+class Drawer:
+    """A desk with one Deployment, about which nothing is left to do."""
+
+    ready = True
+
+    def __init__(self) -> None:
+        self.decided = 0
+
+    async def read(self, _: Key) -> dict[str, Any]:
+        """The Deployment."""
+        return deployment("one", "a")
+
+    async def repay(self, *_: object) -> bool:
+        """Nothing is owed."""
+        return True
+
+    async def decide(self, *_: object) -> Decision:
+        """Its image is not known."""
+        self.decided += 1
+        return Decision(Reason.UNRESOLVED, "")
+
+
+async def test_nothing_is_reconciled_before_all_workloads_were_seen() -> None:
+    """Those may still be rolling that an earlier leader wrote: they count, too."""
+    rulebook, lists, desk = Rulebook(), Followed(Pages(deployment("one", "a"))).lists, Drawer()
+    rulebook.namespaces.replace([{"metadata": {"name": "shop"}}])
+    spec = {"templates": [{"kinds": ["Deployment"], "when": "Reconcile"}]}
+    rulebook.shelves[Kind.CLUSTER].replace([Policy.of(Kind.CLUSTER, {"metadata": {"name": "fleet"}, "spec": spec})])
+    rulebook.shelves[Kind.NAMESPACED].replace([])
+    templates = Templates(
+        cast("Desk", desk),
+        cast("Registry", None),
+        cast("Keychains", None),
+        cast("Nodes", None),
+        rulebook,
+        cast("Events", None),
+        free=lambda _: None,
+        listed=lambda: lists.taken,
+    )
+    assert (await templates.settle(key("one")), desk.decided) == (Within(1.0, 1.0), 0)
+    await lists.take()
+    await templates.settle(key("one"))
+    assert desk.decided == 1
 
 
 def test_an_image_is_there_as_long_as_a_workload_has_it() -> None:

@@ -78,7 +78,14 @@ class Leadership:
         self._readiness = Readiness(cluster, self._nodes, self._known, rulebook.effective)
         self._queue: Queue[Wanted | Key] = Queue(self._work)
         self._templates = Templates(
-            self._desk, registry, keychains, self._nodes, rulebook, self._events, free=self._queue.add_afresh
+            self._desk,
+            registry,
+            keychains,
+            self._nodes,
+            rulebook,
+            self._events,
+            free=self._queue.add_afresh,
+            listed=lambda: self._lists.taken,
         )
         self._watching = Watching(cluster, self._told)
         self._lists = Lists(cluster, self._workloads, self._take, self._see)

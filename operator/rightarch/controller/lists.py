@@ -32,10 +32,11 @@ class Lists:
 
     Attributes:
         missed: differences found so far.
+        taken: whether all kinds were read once.
     """
 
     def __init__(self, cluster: Cluster, workloads: Workloads, take: Take, see: See = lambda *_: None) -> None:
-        self.missed = 0
+        self.missed, self.taken = 0, False
         self._cluster, self._workloads, self._take, self._see = cluster, workloads, take, see
         self._told: set[Key] = set()
         self._untold: set[Key] = set()
@@ -56,6 +57,7 @@ class Lists:
             raise WatchesBlind(f"no watch told of {min(self._untold)}, nor of {len(self._untold) - 1} others, in time")
         for kind in KINDS:
             await self._list(kind)
+        self.taken = True
 
     async def _list(self, kind: Kind) -> None:
         """Take a list of one kind. A page shows the moment of the first one, and what was told since is newer."""

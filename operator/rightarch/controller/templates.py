@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from rightarch import template
 from rightarch.controller.daemonsets import DaemonSets
@@ -21,6 +21,9 @@ from rightarch.snapshot import Nodes
 
 Object = Mapping[str, Any]
 
+_LISTING: Final = Within(1.0, 1.0)
+"""How soon a workload is settled again that may not roll before all others were seen."""
+
 
 class Templates:
     """Settles workloads: a DaemonSet whose images are known late, and what policies want reconciled.
@@ -33,6 +36,7 @@ class Templates:
         rulebook: what the policies say.
         events: where what is done is said.
         free: called with each workload whose turn it is to be settled again.
+        listed: whether all workloads were seen once: those may be rolling that an earlier leader wrote.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - what decides on a workload
@@ -44,9 +48,10 @@ class Templates:
         rulebook: Rulebook,
         events: Events,
         free: Callable[[Key], None],
+        listed: Callable[[], bool],
     ) -> None:
         self._desk, self._registry, self._keychains = desk, registry, keychains
-        self._nodes, self._rulebook = nodes, rulebook
+        self._nodes, self._rulebook, self._listed = nodes, rulebook, listed
         self._daemon_sets = DaemonSets(desk, nodes, events)
         self._reconciler = Reconciler(desk, events, free)
 
@@ -89,7 +94,7 @@ class Templates:
         policy = self._effective(workload)
         match template.when(key.kind, workload, policy):
             case "Reconcile":
-                return await self._reconciler.settle(key, workload, policy)
+                return await self._reconciler.settle(key, workload, policy) if self._listed() else _LISTING
             case "OnAdmission" if key.kind == DAEMON_SET.name:
                 return await self._daemon_sets.settle(key, workload, policy)
         self._reconciler.forget(key)
