@@ -174,3 +174,14 @@ def test_completion_in_bash() -> None:
 def test_commands_are_listed(name: str) -> None:
     """The help names all of them."""
     assert f" {name} " in run("--help").stdout
+
+
+@pytest.mark.parametrize("command", [("explain", "-f"), ("mutate", "-f")])
+def test_policies_that_are_no_text_are_said_in_a_line(tmp_path: Path, command: tuple[str, str]) -> None:
+    """Some shells write UTF-16 where a command's output goes to a file."""
+    pod, policies = tmp_path / "pod.yaml", tmp_path / "policies.yaml"
+    pod.write_text("{apiVersion: v1, kind: Pod, metadata: {name: web}, spec: {containers: [{name: c, image: web}]}}\n")
+    policies.write_bytes(b"\xff\xfek\x00i\x00n\x00d\x00")
+    done = run(*command, str(pod), "--policy", str(policies), *(["--registry-only"] if command[0] == "explain" else []))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"rightarch: {policies}: this is no text in UTF-8: invalid start byte at byte 0\n"

@@ -9,10 +9,10 @@ from rightarch import crds
 from rightarch.capacity import Capacity
 from rightarch.cli.clusters import listed, read
 from rightarch.cli.registries import tell
+from rightarch.cli.targets import of_files
 from rightarch.cluster import NODES, Cluster, ClusterError
 from rightarch.errors import RightarchError
 from rightarch.manifests import Manifests
-from rightarch.manifests import read as read_manifests
 from rightarch.policy import InvalidPolicy, Kind, Policy
 from rightarch.rulebook import NAMESPACES, Rulebook
 from rightarch.supply import NODE_CLAIMS, NODE_POOLS
@@ -56,10 +56,11 @@ def policies_of(files: Iterable[Path], namespace: str) -> list[Policy]:
 
     Raises:
         BadPolicy: with each fault of all of them.
+        Unreadable: a file can't be read, or holds no manifests.
     """
     policies, faults = list[Policy](), list[str]()
-    for file in files:
-        for thing in _objects(read_manifests(file.read_text(encoding="utf-8-sig"), str(file))):
+    for file, _, manifests in of_files([str(file) for file in files]):
+        for thing in _objects(manifests):
             try:
                 policies.append(Policy.of_manifest(thing, namespace))
             except InvalidPolicy as error:
