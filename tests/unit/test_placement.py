@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import orjson
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rightarch.placement import KEY, Failure, Input, apply, decide
@@ -164,7 +164,7 @@ def test_a_mirror_pod_is_not_even_labelled() -> None:
     st.sampled_from(["wrote", "terms", "preferred", "tolerations", "share"]),
     st.booleans(),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])  # of a busy machine
 def test_no_annotation_keeps_a_policy_from_its_word(forged: object, member: str, gated: bool) -> None:
     """Its author is whoever makes the pod: an error of ours would let him out of what is enforced."""
     wrote = {"created": True, "terms": {}} | ({member: forged} if member not in {"wrote", "share"} else {})
