@@ -106,7 +106,6 @@ class Arena:
         karpenter: beside it.
         images: the full names of images, by what the cases call them.
         runs: where each image runs, as (operating system, architecture).
-        spoken: called when the scheduler has spoken of every pod, and Karpenter sees them.
     """
 
     def __init__(
@@ -116,18 +115,24 @@ class Arena:
         karpenter: Karpenter,
         images: Mapping[str, str],
         runs: Mapping[str, frozenset[tuple[str, str]]],
-        *,
-        spoken: Callable[[], None] = lambda: None,
     ) -> None:
         self.plane, self.client, self.karpenter, self.images = plane, client, karpenter, images
-        self._spoken = spoken
         self._runs = {images[name]: platforms for name, platforms in runs.items()}
         self._resources = Resources(client)
         self.claims = Claims(client)
 
-    def play(self, cases: Sequence[Case], probes: Sequence[Probe] = ()) -> Outcomes:
-        """Make everything of all cases, and tell what becomes of it; what of probes, `launched` tells then."""
+    def play(
+        self, cases: Sequence[Case], probes: Sequence[Probe] = (), *, spoken: Callable[[], None] = lambda: None
+    ) -> Outcomes:
+        """Make everything of some cases, and tell what becomes of it; what of probes, `launched` tells then.
+
+        Args:
+            cases: the cases.
+            probes: played beside them.
+            spoken: called when the scheduler has spoken of every pod, and Karpenter sees them.
+        """
         sides = [(case, side) for case in cases for side in SIDES]
+        keys = frozenset([case.key(side) for case, side in sides] + [probe.key for probe in probes])
         self.create(pool for case, side in sides for pool in case.pools(side))
         self.create(each for probe in probes for each in probe.pools)
         self.create(each for probe in probes for each in probe.nodes)
@@ -137,9 +142,9 @@ class Arena:
             self.create(each for case, side in sides for each in case.workloads(side, self.images))
             self.create(probe.pod for probe in probes)
             expected = 2 * sum(case.count() for case in cases) + len(probes)
-            wait_for(lambda: self._spoken_of(expected), SETTLED_SECONDS, pause=LOOK_SECONDS)
-        self._spoken()
-        return self.settle(cases)
+            wait_for(lambda: self._spoken_of(keys, expected), SETTLED_SECONDS, pause=LOOK_SECONDS)
+        spoken()
+        return self.settle(cases, keys)
 
     def paused(self) -> _Paused:
         """Karpenter, stopped for the length of a `with` block."""
@@ -153,21 +158,21 @@ class Arena:
         with ThreadPoolExecutor(8) as threads:
             list(threads.map(self._resources.apply, objects[1:]))
 
-    def settle(self, cases: Sequence[Case]) -> Outcomes:
+    def settle(self, cases: Sequence[Case], keys: frozenset[str]) -> Outcomes:
         """What became of the cases, once it is what they say; or after a while, whatever it is."""
         outcomes: Outcomes = {}
 
         pending = sum(case.expected(side).pending for case in cases for side in SIDES)
 
         def settled() -> bool:
-            if self._waiting() > pending:
+            if self._waiting(keys) > pending:
                 return False  # a look at everything takes the API server a while, and it has better to do
             outcomes.update(self.outcomes(cases))
             return all(outcomes[case.name, side].matches(case, side) for case in cases for side in SIDES)
 
         with contextlib.suppress(TimeoutError):
             wait_for(settled, SETTLED_SECONDS, pause=LOOK_SECONDS)
-        return outcomes
+        return outcomes or self.outcomes(cases)
 
     def outcomes(self, cases: Iterable[Case]) -> Outcomes:
         """What became of each case, by its name and its side; everything is listed once."""
@@ -234,14 +239,16 @@ class Arena:
         """Whether Karpenter has said of every NodePool whether it is ready."""
         return all(_condition(pool, "Ready").get("status") in {"True", "False"} for pool in self.listed(POOLS))
 
-    def _waiting(self) -> int:
+    def _waiting(self, keys: frozenset[str]) -> int:
         """How many pods of cases have no node."""
         pods = [each for side in SIDES for each in self.pods(side, fieldSelector="spec.nodeName=")]
-        return sum("workload" in each["metadata"]["labels"] for each in pods)
+        labels = [each["metadata"]["labels"] for each in pods]
+        return sum("workload" in each and each[LABEL] in keys for each in labels)
 
-    def _spoken_of(self, count: int) -> bool:
+    def _spoken_of(self, keys: frozenset[str], count: int) -> bool:
         """Whether there are so many pods, and the scheduler has refused each: none has a node yet."""
-        pods = [each for side in SIDES for each in self.pods(side) if not _is_daemon(each)]
+        pods = [each for side in SIDES for each in self.pods(side) if each["metadata"]["labels"].get(LABEL) in keys]
+        pods = [each for each in pods if not _is_daemon(each)]
         return len(pods) >= count and all(_is_spoken_of(each) for each in pods)
 
 

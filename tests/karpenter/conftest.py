@@ -24,8 +24,11 @@ if TYPE_CHECKING:
     from tests.images.images import Image
 
     from .arena import Outcomes
+    from .cases import Case
     from .probes import Probe
 
+WAVE: Final = 14
+"""Cases that are played at once: the objects of more would keep two cores from telling Karpenter what has changed."""
 SEED: Final = int(os.environ.get("RIGHTARCH_TEST_SEED", "1"))
 LINUX: Final = {name: ("linux", name) for name in ("amd64", "arm64", "arm")}
 IMAGES: Final[Mapping[str, tuple[Image, frozenset[tuple[str, str]]]]] = {
@@ -83,13 +86,24 @@ def arena(registry: RegistryServer, late: Late, tmp_path_factory: pytest.TempPat
     with ControlPlane() as plane, plane.client() as client:
         plane.apply(*({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": side}} for side in SIDES))
         with Karpenter(plane, folder) as karpenter, Installation(plane, values=values):
-            yield Arena(plane, client, karpenter, images, runs, spoken=late.start)
+            yield Arena(plane, client, karpenter, images, runs)
 
 
 @pytest.fixture(scope="session")
-def outcomes(arena: Arena, probed: list[Probe]) -> Outcomes:
-    """What became of all cases, by name and side; the probes were played beside them."""
-    return arena.play(cases(), probed)
+def outcomes(arena: Arena, late: Late, probed: list[Probe]) -> Outcomes:
+    """What became of all cases, by name and side; the probes were played after them."""
+    given = cases()
+    outcomes: Outcomes = {}
+    for start in range(0, len(given), WAVE):
+        wave = given[start : start + WAVE]
+        outcomes |= arena.play(wave, spoken=late.start if any(map(is_late, wave)) else lambda: None)
+    arena.play([], probed)
+    return outcomes
+
+
+def is_late(case: Case) -> bool:
+    """Whether one of its images is pushed only when its pods are there."""
+    return any("late" in each["image"] for each in case.raw["pods"])
 
 
 @pytest.fixture(scope="session")

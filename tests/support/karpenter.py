@@ -49,8 +49,8 @@ class Karpenter:
             "BATCH_IDLE_DURATION": "500ms",  # pods of a test come together
             "BATCH_MAX_DURATION": "3s",
             "DISABLE_CLUSTER_STATE_OBSERVABILITY": "true",
-            "KUBE_CLIENT_QPS": "1000",
-            "KUBE_CLIENT_BURST": "2000",
+            "KUBE_CLIENT_QPS": "60",
+            "KUBE_CLIENT_BURST": "120",
         }
         self.process = Process(
             "Karpenter",
