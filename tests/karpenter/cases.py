@@ -33,14 +33,14 @@ class Expected:
     """What must come of one side of a case.
 
     Attributes:
-        nodes: how many NodeClaims are launched, by architecture.
+        nodes: how many NodeClaims are launched, by architecture; None for any.
         price: what they cost in all, in dollars per hour; None where the order of pods decides on it.
         pending: how many pods get no node.
         misplaced: how many pods are on a node that one of their images does not run on.
         zones: where the nodes are; None for anywhere.
     """
 
-    nodes: Mapping[str, int]
+    nodes: Mapping[str, int] | None
     price: float | None = None
     pending: int = 0
     misplaced: int = 0
@@ -51,7 +51,8 @@ class Expected:
         """What a case says of one side."""
         zones = frozenset(raw["zones"]) if "zones" in raw else None
         rest = {key: value for key, value in raw.items() if key != "zones"}
-        return cls(**{"nodes": {}, **rest}, zones=zones)
+        nodes = rest.pop("nodes", {})
+        return cls(None if nodes == "any" else nodes, **rest, zones=zones)
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ pytestmark = pytest.mark.timeout(900)  # the first test has all of it played: a 
 def test_karpenter_buys_what_the_case_says(outcomes: Outcomes, case: Case, side: str) -> None:
     """NodeClaims by architecture, what they cost, and how many pods have a node; none is bought to be thrown away."""
     expected, outcome = case.expected(side), outcomes[case.name, side]
-    assert dict(outcome.nodes) == dict(expected.nodes)
+    assert dict(outcome.nodes) == dict(outcome.nodes if expected.nodes is None else expected.nodes)
     assert outcome.price == pytest.approx(outcome.price if expected.price is None else expected.price)
     assert (outcome.bound, outcome.pending) == (case.count() - expected.pending, expected.pending)
     assert len(outcome.misplaced) == expected.misplaced
