@@ -120,9 +120,9 @@ class Shelf:
 
     def replace(self, policies: list[Policy]) -> None:
         """Take a complete list in place of all that was known."""
-        self._policies = {(each.namespace, each.name): each for each in policies}
+        known, self._policies = self._policies, {(each.namespace, each.name): each for each in policies}
+        self.version += self._policies != known  # most lists tell nothing new, such as after an API server's restart
         self.listed = True
-        self.version += 1
 
     def put(self, policy: Policy) -> None:
         """Take one that is new or has changed."""
@@ -133,8 +133,7 @@ class Shelf:
 
     def remove(self, policy: Policy) -> None:
         """Forget one that is gone."""
-        self._policies.pop((policy.namespace, policy.name), None)
-        self.version += 1
+        self.version += self._policies.pop((policy.namespace, policy.name), None) is not None
 
     def refuse(self) -> None:
         """Do without: there is no such collection, or no right to it."""

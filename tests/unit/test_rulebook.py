@@ -45,6 +45,23 @@ def test_a_status_that_is_written_changes_nothing() -> None:
     assert len(book.shelves[Kind.CLUSTER]) == 1
 
 
+def test_a_list_that_tells_nothing_new_changes_nothing() -> None:
+    """All is listed anew whenever an API server restarts; whoever waits for a change must not take that for one."""
+    book = Rulebook()
+    shelf = book.shelves[Kind.CLUSTER]
+    shelf.replace([])
+    before = book.policies
+    shelf.replace([])
+    shelf.remove(policy("never-seen"))
+    assert book.policies is before
+    shelf.replace([policy("a")])
+    before = book.policies
+    shelf.replace([policy("a")])
+    assert book.policies is before
+    shelf.replace([policy("b")])
+    assert [each.name for each in book.policies.all] == ["b"]
+
+
 def test_a_policy_that_is_made_anew_is_another() -> None:
     """Pods get the label of its own UID."""
     book = Rulebook()
