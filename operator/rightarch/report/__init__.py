@@ -8,7 +8,7 @@ One noun a module. Pure, from values to values::
     workload · inventory      pods, grouped by who answers for them
     verdict                   whether a workload can run there: asked of the engine that decides for pods
     prices · money            what is stated of prices, and what workloads cost by it
-    tags                      which tags are newer ones of the same flavour
+    tags · storage            which tags are newer ones of the same flavour; how large images are
     manifests                 files in place of a cluster
     report                    all of it as one value, ranked
 
@@ -17,5 +17,5 @@ Edges::
     collecting                the objects of a cluster, a page at a time
     pulling · looking         credentials and look-ups of images
     prometheus                prices by Karpenter's metrics
-    updates · storage         what registries tell of newer tags and of sizes
+    updates                   what registries tell of newer tags
 """
