@@ -37,20 +37,36 @@ Architecture = Annotated[str, StringConstraints(max_length=63, pattern=r"^[a-z0-
 """The value of the label kubernetes.io/arch, such as arm64."""
 OperatingSystem = Architecture
 """The value of the label kubernetes.io/os, such as linux."""
-_LABEL_KEY: Final = r"^([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$"
+_DNS_LABEL: Final = "[a-z0-9]([a-z0-9-]*[a-z0-9])?"
+_LABEL_KEY: Final = rf"^({_DNS_LABEL}([.]{_DNS_LABEL})*/)?[A-Za-z0-9]([A-Za-z0-9_.-]{{0,61}}[A-Za-z0-9])?$"
+"""As the API server has it of pods: what a policy writes on one must not be what it is refused for."""
 _MAX_LABEL_KEY: Final = 317
+_MAX_PREFIX: Final = 253
 LabelKey = Annotated[str, StringConstraints(max_length=_MAX_LABEL_KEY, pattern=_LABEL_KEY)]
 LabelValue = Annotated[
     str, StringConstraints(max_length=63, pattern=r"^([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?$")
 ]
 
 
+def _short_prefixes(labels: dict[str, str]) -> dict[str, str]:
+    if long := next((key for key in labels if key.find("/") > _MAX_PREFIX), None):
+        raise ValueError(f"the prefix of a label's key has at most {_MAX_PREFIX} characters: {long[:20]}…")
+    return labels
+
+
 class LabelKeys:
     """Says of a map what its keys look like: a structural schema has words for the values alone."""
 
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Check what their pattern can't say."""
+        return core_schema.no_info_after_validator_function(_short_prefixes, handler(source))
+
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         """Say it."""
-        rule = f"self.all(key, size(key) <= {_MAX_LABEL_KEY} && key.matches('{_LABEL_KEY}'))"
+        rule = (
+            f"self.all(key, size(key) <= {_MAX_LABEL_KEY} && key.indexOf('/') <= {_MAX_PREFIX} "
+            f"&& key.matches('{_LABEL_KEY}'))"
+        )
         return {**handler(schema), **rules((rule, "a label's key has an optional prefix, a DNS name, and a name"))}
 
 
@@ -376,9 +392,8 @@ _TEMPLATES: Final = {"DaemonSet": TemplateRule(kinds=("DaemonSet",), when="OnAdm
 
 
 _GLOB: Final = r"^[A-Za-z0-9._/:@*?\[\]-]+$"
-PlatformName = Annotated[
-    str, StringConstraints(max_length=127, pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}/[a-z0-9][a-z0-9_.-]{0,62}$")
-]
+_PLATFORM_PART: Final = "[a-z0-9]([a-z0-9_.-]{0,61}[a-z0-9])?"
+PlatformName = Annotated[str, StringConstraints(max_length=127, pattern=rf"^{_PLATFORM_PART}/{_PLATFORM_PART}$")]
 """An operating system and an architecture. No variant: which nodes have one, no label tells."""
 
 
@@ -427,6 +442,11 @@ class TolerationSpec(Model):
             "!has(self.tolerationSeconds) || has(self.effect) && self.effect == 'NoExecute'",
             lambda self: self.toleration_seconds is None or self.effect == "NoExecute",
             "tolerationSeconds are for the effect NoExecute",
+        ),
+        Rule(
+            f"!has(self.key) || self.key.indexOf('/') <= {_MAX_PREFIX}",
+            lambda self: self.key is None or self.key.find("/") <= _MAX_PREFIX,
+            f"the prefix of a key has at most {_MAX_PREFIX} characters",
         ),
     )
 
