@@ -11,7 +11,7 @@ import pytest
 from rightarch.controller.census import is_misplaced
 from rightarch.controller.election import Seen
 from rightarch.controller.events import Event, Events
-from rightarch.controller.lists import Lists, WatchesBlind
+from rightarch.controller.lists import LAG_SECONDS, Lists, WatchesBlind
 from rightarch.controller.managers import Owed, is_applied
 from rightarch.controller.queue import Within
 from rightarch.controller.templates import Templates
@@ -79,8 +79,9 @@ class Followed:
     """Workloads with the lists that are compared with them."""
 
     def __init__(self, pages: Pages) -> None:
+        self.now = 0.0
         self.workloads = Workloads()
-        self.lists = Lists(cast("Cluster", pages), self.workloads, self.take)
+        self.lists = Lists(cast("Cluster", pages), self.workloads, self.take, clock=lambda: self.now)
 
     def take(self, name: Key, workload: Workload | None) -> None:
         """Take what a list found."""
@@ -109,10 +110,12 @@ async def test_a_list_heals_what_the_watch_missed() -> None:
 
 
 async def test_watches_that_never_tell_what_a_list_found_are_blind() -> None:
-    """The next list says so; what was told meanwhile is forgiven."""
+    """A list says so that comes later than any watch would tell; what was told meanwhile is forgiven."""
     followed = Followed(Pages(deployment("one", "a"), deployment("two", "b")))
     await followed.lists.take()
     followed.tell(deployment("one", "a"))
+    await followed.lists.take()
+    followed.now += LAG_SECONDS + 1
     with pytest.raises(WatchesBlind, match="Deployment shop/two"):
         await followed.lists.take()
     followed.tell(deployment("two", "b"))
