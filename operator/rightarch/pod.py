@@ -71,6 +71,11 @@ def namespace(pod: Pod) -> str:
     return _mapping(pod, "metadata").get("namespace") or ""
 
 
+def uid(pod: Pod) -> str:
+    """Its UID; empty before it is stored."""
+    return _mapping(pod, "metadata").get("uid") or ""
+
+
 def os_name(pod: Pod) -> str | None:
     """The operating system that ``spec.os.name`` states, if it does."""
     return _mapping(_mapping(pod, "spec"), "os").get("name") or None

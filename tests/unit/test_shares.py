@@ -137,3 +137,15 @@ def test_the_part_of_each_choice_is_kept_whatever_happens(percent: int, steps: l
     for _ in range(200):
         create()
     assert abs(live["arm64"] - percent / 100 * live.total()) < 1
+
+
+def test_choices_that_turn_out_to_be_none_are_spread_over_the_others() -> None:
+    """Whoever releases pods counts nothing: all would else make the same choice."""
+    share = [{"architecture": "arm64", "percent": 30}, {"architecture": "s390x", "percent": 30}]
+    policy = Effective(Choices.model_validate({"architectures": {"share": share}}))
+    chosen = Counter[str | None]()
+    for number in range(500):
+        pod = {**POD, "metadata": {"uid": f"u{number}", "labels": {"rightarch.dev/share": "s390x"}}}
+        chosen[decide(Input(pod, {"app": BOTH}, policy=policy, gated=True)).share] += 1
+    assert set(chosen) == {"arm64", "others"}
+    assert 500 * 3 / 7 * 0.8 < chosen["arm64"] < 500 * 3 / 7 * 1.2

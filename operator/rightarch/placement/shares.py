@@ -38,7 +38,8 @@ def choose(given: Input, room: frozenset[str] | None) -> str | None:
     """The choice for a pod, or None where it has none.
 
     A choice that stands on the pod already is kept. Pods with the same value of the label that ``sameFor`` names get
-    the same one. All others get that which lacks the most.
+    the same one. All others get that which lacks the most. Stored ones, whose choice of before turned out to be none, get
+    one by their UID: nobody counts for whoever releases them.
 
     Args:
         given: with the counts.
@@ -54,6 +55,8 @@ def choose(given: Input, room: frozenset[str] | None) -> str | None:
         return None
     if stated.same_for and (value := labels.get(stated.same_for)):
         return _hashed(parts, f"{given.place}/{value}")
+    if given.gated and not given.counts:
+        return _hashed(parts, pods.uid(given.pod))
     return _lacking(parts, given.counts)
 
 
