@@ -38,8 +38,8 @@ def choose(given: Input, room: frozenset[str] | None) -> str | None:
     """The choice for a pod, or None where it has none.
 
     A choice that stands on the pod already is kept. Pods with the same value of the label that ``sameFor`` names get
-    the same one. All others get that which lacks the most. Stored ones, whose choice of before turned out to be none, get
-    one by their UID: nobody counts for whoever releases them.
+    the same one. All others get that which lacks the most. Stored ones whose choice of before turned out to be none
+    get one by their UID: nobody counts for whoever releases them.
 
     Args:
         given: with the counts.
