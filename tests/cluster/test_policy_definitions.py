@@ -128,6 +128,7 @@ REFUSED: list[tuple[str, object, str]] = [
     ("architectures", [], "must be of type object"),
     ("architectures.allowed", ["amd64", "amd64"], "Duplicate value"),
     ("architectures.allowed", ["AMD64"], "should match"),
+    ("architectures.allowed", ["aarch64"], "aarch64 is arm64"),
     ("architectures.allowed", SEVENTEEN, "at most 16 items"),
     ("architectures.allowed", ["amd64"], "share names an architecture that is not allowed"),
     ("architectures.preferred", [{"architecture": "arm64", "weight": 1}], "preferred and share don't go together"),

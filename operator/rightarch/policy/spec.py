@@ -33,9 +33,32 @@ Binding = Literal["Mandatory", "Default"]
 When = Literal["Never", "OnAdmission", "Reconcile"]
 Kind = Literal["Deployment", "StatefulSet", "DaemonSet", "CronJob"]
 
-Architecture = Annotated[str, StringConstraints(max_length=63, pattern=r"^[a-z0-9]([a-z0-9_.-]{0,61}[a-z0-9])?$")]
+_NAME: Final = StringConstraints(max_length=63, pattern=r"^[a-z0-9]([a-z0-9_.-]{0,61}[a-z0-9])?$")
+_NICKNAMES: Final = {"x86_64": "amd64", "aarch64": "arm64", "i386": "386", "armhf": "arm", "armel": "arm"}
+"""What others call architectures: no node has such a label, so that nothing would ever match."""
+
+
+class NodeArchitecture:
+    """Says of a name that it is one that nodes have."""
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Check it."""
+        return core_schema.no_info_after_validator_function(self._checked, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Say it."""
+        told = ", ".join(f"{nickname} is {name}" for nickname, name in _NICKNAMES.items())
+        return {**handler(schema), **rules((f"!(self in {list(_NICKNAMES)})", f"in Kubernetes {told}"))}
+
+    def _checked(self, name: str) -> str:
+        if meant := _NICKNAMES.get(name):
+            raise ValueError(f"{name} is {meant} in Kubernetes")
+        return name
+
+
+Architecture = Annotated[str, _NAME, NodeArchitecture()]
 """The value of the label kubernetes.io/arch, such as arm64."""
-OperatingSystem = Architecture
+OperatingSystem = Annotated[str, _NAME]
 """The value of the label kubernetes.io/os, such as linux."""
 _DNS_LABEL: Final = "[a-z0-9]([a-z0-9-]*[a-z0-9])?"
 _LABEL_KEY: Final = rf"^({_DNS_LABEL}([.]{_DNS_LABEL})*/)?[A-Za-z0-9]([A-Za-z0-9_.-]{{0,61}}[A-Za-z0-9])?$"
