@@ -12,6 +12,7 @@ from typing import Any, Final
 import yaml
 
 from rightarch.errors import RightarchError
+from rightarch.extent import TOO_DEEP, Excessive, check, is_shallow
 
 Object = Mapping[str, Any]
 
@@ -143,7 +144,9 @@ def load(text: str, file: str) -> Iterator[Document]:
         Unreadable: it is neither YAML nor JSON.
     """
     if is_json(text):
-        yield Document(json.loads(text), 1)
+        if not is_shallow(content := json.loads(text)):
+            raise Unreadable(f"{file}: {TOO_DEEP}")
+        yield Document(content, 1)
         return
     try:
         loader = Loader(text)
@@ -156,7 +159,8 @@ def load(text: str, file: str) -> Iterator[Document]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else file
-        raise Unreadable(f"{where}: this is no YAML: {error.problem}") from None
+        what = "" if isinstance(error, Excessive) else "this is no YAML: "
+        raise Unreadable(f"{where}: {what}{error.problem}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise Unreadable(f"{file}: this is no YAML: {' '.join(str(error).split())}") from None
 
@@ -167,7 +171,7 @@ def is_json(text: str) -> bool:
         return False
     try:
         json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # what is nested too deep for one is told of by the other
         return False
     return True
 
@@ -179,6 +183,10 @@ class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mis
         first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
+
+    def __init__(self, text: str) -> None:
+        check(text)
+        super().__init__(text)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[str, Any]:
         """A mapping whose keys are text, as JSON has them."""

@@ -114,3 +114,48 @@ def test_what_is_wrong_is_told_with_its_place(text: str, problem: str) -> None:
     """File, line and column, as far as they are known."""
     with pytest.raises(Unreadable, match=problem):
         read(text, "f")
+
+
+def of_depth(levels: int) -> str:
+    """A document with lists in lists, which is YAML and JSON."""
+    return '{"kind": "Odd", "spec": ' + "[" * (levels - 1) + "]" * (levels - 1) + "}"
+
+
+@pytest.mark.parametrize("text", [of_depth(201), of_depth(900), of_depth(100_000), "[" * 100_000], ids=len)
+@pytest.mark.parametrize("before", ["", "# YAML\n"])
+def test_nesting_has_a_limit(before: str, text: str) -> None:
+    """What is nested deeper than anybody means is refused, in YAML and JSON, and ends no process."""
+    with pytest.raises(Unreadable, match=r"^odd:?[0-9:]*: lists and mappings are nested more than 200 deep$"):
+        read(before + text, "odd")
+
+
+@pytest.mark.parametrize("before", ["", "# YAML\n"])
+def test_nesting_within_the_limit(before: str) -> None:
+    """Definitions of custom resources nest deep, too."""
+    assert len(read(before + of_depth(200), "odd").objects) == 1
+
+
+def doubled(times: int) -> str:
+    """YAML of as many lines, each of which stands for twice as much as the one before."""
+    lines = [f"l{index}: &l{index} [*l{index - 1}, *l{index - 1}]" for index in range(1, times)]
+    return "\n".join(["kind: Odd", "l0: &l0 [lol, lol]", *lines])
+
+
+def test_aliases_have_a_limit() -> None:
+    """Some lines that would take all memory are refused at the one that is too much; some that don't are read."""
+    with pytest.raises(Unreadable, match=r"^bomb:19:18: aliases stand for more than 1000000 values$"):
+        read(doubled(60), "bomb")
+    assert len(read(doubled(12), "file").objects) == 1
+
+
+def test_aliases_nest_as_what_they_stand_for() -> None:
+    """What is nested by aliases is as deep as what is nested by brackets."""
+    lines = [f"l{index}: &l{index} [*l{index - 1}]" for index in range(1, 250)]
+    with pytest.raises(Unreadable, match="nested more than 200 deep"):
+        read("\n".join(["kind: Odd", "l0: &l0 []", *lines]), "odd")
+
+
+def test_an_alias_within_what_it_stands_for() -> None:
+    """A value that never ends is none of JSON's."""
+    with pytest.raises(Unreadable, match=r"^odd:2:16: an alias is part of what it stands for$"):
+        read("kind: Odd\nspec: &all [0, *all]", "odd")
