@@ -134,6 +134,8 @@ async def _unregistered(cluster: Cluster, name: str) -> list[Outcome]:
     except ClusterError as error:
         if error.status != 404:
             raise
+        told = f"rightarch: there is no MutatingWebhookConfiguration {name}: it was deleted before, or has another name"
+        typer.echo(told, err=True)
     end, releasing, outcomes = time.monotonic() + SETTLING, Releasing(cluster), dict[tuple[str, str], Outcome]()
     while True:
         found = await releasing.all(None)
