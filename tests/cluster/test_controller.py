@@ -170,13 +170,26 @@ def test_a_replica_that_loses_the_lease_ends(made: World, controller: Controller
 
 
 def test_a_restart_of_the_api_server_is_survived(made: World, controller: ControllerServer) -> None:
-    """The same leader goes on, and sees what is new."""
+    """The leader goes on, and sees what is new; if the Lease ran out meanwhile it ends, and does so once restarted."""
     made.plane.restart("kube-apiserver")
     reference = made.push("prefetch/restart:1", single("linux/amd64", "restart"))
     wait_for(lambda: made.client.get("/readyz").is_success, seconds=30)
+    before = renewed(made)
+    wait_for(lambda: not controller.process.running or renewed(made) != before, seconds=30)
+    if not controller.process.running:
+        assert "could not be renewed within 10 s" in controller.log()
+        controller.process.start()  # as the kubelet does
+        controller.process.wait_ready()
+        wait_for(lambda: controller.leads, seconds=30)
     made.create(workload("Deployment", "restart", reference, replicas=0))
     made.known(controller, reference)
     assert controller.leads
+
+
+def renewed(made: World) -> str | None:
+    """When the leader last renewed the Lease; None while the API server does not say."""
+    found: str | None = made.client.get(f"{LEASES}/{LEASE}").json().get("spec", {}).get("renewTime")
+    return found
 
 
 def test_without_the_right_to_watch_it_ends_with_a_clear_message(made: World, tmp_path: Path) -> None:
