@@ -85,7 +85,7 @@ def test_nobody_is_left_waiting(control_plane: ControlPlane) -> None:
         with ThreadPoolExecutor(1) as pool:
             uninstalling = pool.submit(installed.uninstall, releasing=True)
             wait_for(lambda: client.get(f"/apis/rbac.authorization.k8s.io/v1/clusterroles/{JOB}").is_success)
-            assert rights(release, JOB, "default") - rights(release, "default", "default") == RIGHTS
+            wait_for(lambda: rights(release, JOB, "default") - rights(release, "default", "default") == RIGHTS)
             done = run_job(release, client)
             uninstalling.result()
         assert (done.returncode, done.stderr) == (0, "")
