@@ -139,7 +139,7 @@ def _has_account(plane: ControlPlane, namespace: str) -> bool:
 
 def _wait_pods(plane: ControlPlane, app: str, count: int) -> None:
     arguments = ("get", "pods", "-n", NAMESPACE, "-l", f"app={app}", "--field-selector=spec.nodeName!=", "-o", "name")
-    wait_for(lambda: len(plane.kubectl(*arguments).split()) == count, seconds=30)
+    wait_for(lambda: len(plane.kubectl(*arguments).split()) == count, seconds=90)
 
 
 def _definitions(plane: ControlPlane) -> list[Object]:
