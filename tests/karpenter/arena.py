@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+import httpx
 import orjson
 
 from tests.controlplane import Resources, wait_for
@@ -23,8 +24,6 @@ from .cases import ARCH, LABEL, OS, SIDES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-
-    import httpx
 
     from tests.controlplane import ControlPlane
     from tests.support.karpenter import Karpenter
@@ -87,6 +86,13 @@ class Claims:
         self._thread.start()
 
     def _watch(self) -> None:
+        try:
+            self._follow()
+        except httpx.TransportError:
+            if not self._client.is_closed:  # or all is over, and the control plane has ended
+                raise
+
+    def _follow(self) -> None:
         query = {"watch": "true", "timeoutSeconds": "900"}
         with self._client.stream("GET", CLAIMS, params=query, timeout=None) as answer:
             for line in answer.iter_lines():
