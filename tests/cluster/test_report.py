@@ -78,6 +78,13 @@ class Stage:
 
 
 @pytest.fixture(scope="module")
+def control_plane() -> Iterator[ControlPlane]:
+    """One of its own: what is reported is all that is there."""
+    with ControlPlane() as plane:
+        yield plane
+
+
+@pytest.fixture(scope="module")
 def stage(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """Two namespaces with workloads of every kind, and a registry with a private image."""
     folder = tmp_path_factory.mktemp("report")
