@@ -37,9 +37,12 @@ def folder() -> Iterator[Path]:
         yield Path(name)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[BrowserContext]:
-    """Chromium, with a new profile and no network."""
+    """Chromium, with a new profile and no network.
+
+    Not for the session: an event loop runs in this thread for as long as Playwright does, and others need their own.
+    """
     program = chromium()
     with tempfile.TemporaryDirectory(prefix="rightarch-chromium-") as profile, sync_playwright() as playwright:
         context = playwright.chromium.launch_persistent_context(
