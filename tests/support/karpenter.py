@@ -46,8 +46,8 @@ class Karpenter:
             "DISABLE_LEADER_ELECTION": "true",
             "METRICS_PORT": str(free_port()),
             "HEALTH_PROBE_PORT": str(health),
-            "BATCH_IDLE_DURATION": "500ms",  # pods of a test come together
-            "BATCH_MAX_DURATION": "3s",
+            "BATCH_IDLE_DURATION": "1s",
+            "BATCH_MAX_DURATION": "30s",  # pods of a test come together, however busy the machine is
             "DISABLE_CLUSTER_STATE_OBSERVABILITY": "true",
             "KUBE_CLIENT_QPS": "60",
             "KUBE_CLIENT_BURST": "120",
