@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WORKERS ?= 3
 
-.PHONY: help demo demo-down test moving check fuzz bench kind kind-down binaries generate format lock clean
+.PHONY: help demo demo-down test check fuzz bench kind kind-down binaries generate format lock clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -26,9 +26,6 @@ demo-down: $(READY) ## End a demo that KEEP=1 left up
 
 test: $(READY) binaries ## Run all tests, on a real control plane and a real registry (WORKERS=0: one after another)
 	@$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
-
-moving: $(READY) binaries ## Move a workload to arm64 step by step on Karpenter, as docs/moving-to-graviton.md shows (two minutes)
-	@$(BIN)/python -m pytest tests/karpenter/test_moving.py
 
 check: $(READY) ## Format, lint, types, import rules
 	@$(BIN)/ruff format --check .

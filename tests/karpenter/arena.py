@@ -1,7 +1,9 @@
 """The arena: all cases side by side in one control plane, each side in a namespace that Rightarch sees or does not.
 
 Karpenter is paused until every pod is there and Unschedulable, so that it sees them at once, as it sees those of a
-cluster that was just filled: what it buys does not depend on the order in which a busy machine created them.
+cluster that was just filled: what it buys does not depend on the order in which a busy machine created them. The
+scheduler is paused from then on until the nodes of pods that share out their preferences are there: it would give the
+first of the nodes to a pod that prefers the other, and Karpenter buys once more.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from tests.support.karpenter import NODE_POOL, PRICE
 from .cases import ARCH, LABEL, OS, SIDES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from tests.controlplane import ControlPlane
     from tests.support.karpenter import Karpenter
@@ -40,6 +42,8 @@ ZONE: Final = "topology.kubernetes.io/zone"
 SETTLED_SECONDS: Final = 300
 REQUEST_SECONDS: Final = 60
 LOOK_SECONDS: Final = 3.0
+BOUGHT_SECONDS: Final = 60
+SCHEDULER: Final = "kube-scheduler"
 
 
 @dataclass(frozen=True)
@@ -149,12 +153,34 @@ class Arena:
             self.create(probe.pod for probe in probes)
             expected = 2 * sum(case.count() for case in cases) + len(probes)
             wait_for(lambda: self._spoken_of(keys, expected), SETTLED_SECONDS, pause=LOOK_SECONDS)
+            self.plane.pause(SCHEDULER)
+        shared = {case.key("with"): sum((case.expected("with").nodes or {}).values()) for case in cases if case.shares}
+        with contextlib.suppress(TimeoutError), self.scheduler_awake():  # each test tells of its own
+            wait_for(
+                lambda: all(self.ready(key) >= count for key, count in shared.items()), BOUGHT_SECONDS, LOOK_SECONDS
+            )
         spoken()
         return self.settle(cases, keys)
 
     def paused(self) -> _Paused:
         """Karpenter, stopped for the length of a `with` block."""
         return _Paused(self.karpenter)
+
+    @contextlib.contextmanager
+    def scheduler_awake(self) -> Iterator[None]:
+        """Have the scheduler, which is paused, go on after the block, whatever becomes of it."""
+        try:
+            yield
+        finally:
+            self.plane.resume(SCHEDULER)
+
+    def claims_of(self, key: str) -> list[Object]:
+        """The NodeClaims that were made for a key."""
+        return [each for each in self.listed(CLAIMS) if each["metadata"]["labels"][NODE_POOL].startswith(f"{key}-")]
+
+    def ready(self, key: str) -> int:
+        """How many NodeClaims of a key have a node that pods may use."""
+        return sum(_condition(each, "Ready").get("status") == "True" for each in self.claims_of(key))
 
     def create(self, objects: Iterable[Object]) -> None:
         """Create objects, several at a time."""
@@ -220,8 +246,8 @@ class Arena:
 
     def launched(self, key: str) -> list[str]:
         """The architectures of the NodeClaims that were launched for a key."""
-        labels = (each["metadata"]["labels"] for each in self.listed(CLAIMS))
-        return [each[ARCH] for each in labels if each[NODE_POOL].startswith(f"{key}-") and ARCH in each]
+        labels = (each["metadata"]["labels"] for each in self.claims_of(key))
+        return [each[ARCH] for each in labels if ARCH in each]
 
     def listed(self, path: str, **query: str) -> list[Object]:
         """All objects of a collection, from the API server's memory: a busy one takes its time to be sure of more."""

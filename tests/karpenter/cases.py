@@ -77,6 +77,11 @@ class Case:
         """What must come of one side; `both` where they are alike."""
         return Expected.of(self.raw["both"] if "both" in self.raw else self.raw[side])
 
+    @property
+    def shares(self) -> bool:
+        """Whether its policy shares out what pods prefer."""
+        return "share" in self.raw.get("policy", {}).get("architectures", {})
+
     def count(self) -> int:
         """How many pods a side has, those of DaemonSets aside."""
         return sum(each.get("count", 1) for each in self.raw["pods"] if each.get("kind") != "DaemonSet")

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -20,9 +19,9 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from tests.controlplane import wait_for
-from tests.support.karpenter import NODE_POOL, PRICE, node_pool, requirement
+from tests.support.karpenter import PRICE, node_pool, requirement
 
-from .arena import CLAIMS
+from .arena import SCHEDULER
 from .cases import ARCH, CAPACITY_TYPE, LABEL, OS, taint
 
 if TYPE_CHECKING:
@@ -41,7 +40,6 @@ APPLICATION: Final = "spark-app-selector"
 APPLICATIONS: Final = ("spark-a", "spark-b", "spark-c", "spark-d")
 WHOLE: Final = "1500m"
 """Fills a machine of 2 vCPU."""
-SCHEDULER: Final = "kube-scheduler"
 NODES: Final = 10 + 1 + 6 + 6 + 2 + 12
 """That Karpenter buys at the beginning: all but those with room have a machine for each pod."""
 STEPS: Final = (20, 50, 100, 50, 0)
@@ -49,13 +47,7 @@ SECONDS: Final = 120
 LOOK_SECONDS: Final = 0.5
 HELD_SECONDS: Final = 600
 
-pytestmark = [
-    pytest.mark.timeout(600),
-    pytest.mark.skipif(
-        "PYTEST_XDIST_WORKER" in os.environ,
-        reason="a second Karpenter beside that of the cases is too much for two cores: `make moving` runs it alone",
-    ),
-]
+pytestmark = pytest.mark.timeout(600)
 
 
 @dataclass(frozen=True)
@@ -102,8 +94,7 @@ class Mover:
 
     def claims(self) -> list[Object]:
         """Its NodeClaims."""
-        listed = self.arena.listed(CLAIMS)
-        return [each for each in listed if each["metadata"]["labels"][NODE_POOL].startswith(f"{self.key}-")]
+        return self.arena.claims_of(self.key)
 
     def state(self, percent: int = 0) -> State:
         """What is there."""
@@ -144,8 +135,8 @@ class Mover:
             self.restart()
             wait_for(lambda: self._new(before, is_spoken_of), SECONDS, pause=LOOK_SECONDS)
             self.arena.plane.pause(SCHEDULER)
-        with scheduler_awake(self.arena):
-            wait_for(lambda: sum(map(is_ready, self.claims())) >= nodes, SECONDS, pause=LOOK_SECONDS)
+        with self.arena.scheduler_awake():
+            wait_for(lambda: self.arena.ready(self.key) >= nodes, SECONDS, pause=LOOK_SECONDS)
         wait_for(lambda: self._new(before, is_bound), SECONDS, pause=LOOK_SECONDS)
         self._hold(0)
         self.finished()
@@ -204,21 +195,6 @@ def is_spoken_of(pod: Object) -> bool:
     """Whether the scheduler has spoken of it."""
     reasons = {each.get("reason") for each in pod.get("status", {}).get("conditions", ())}
     return is_bound(pod) or "Unschedulable" in reasons
-
-
-def is_ready(claim: Object) -> bool:
-    """Whether a NodeClaim has a node that pods may use."""
-    conditions = claim.get("status", {}).get("conditions", ())
-    return any((each["type"], each["status"]) == ("Ready", "True") for each in conditions)
-
-
-@contextlib.contextmanager
-def scheduler_awake(arena: Arena) -> Iterator[None]:
-    """Have the scheduler, which is paused, go on after the block, whatever becomes of it."""
-    try:
-        yield
-    finally:
-        arena.plane.resume(SCHEDULER)
 
 
 def shares(percent: int) -> Object:
@@ -339,11 +315,8 @@ def begun(arena: Arena) -> Arena:
             application(arena, name)
         wait_for(lambda: all_of_them(is_spoken_of), SECONDS, pause=LOOK_SECONDS)
         arena.plane.pause(SCHEDULER)
-    movers = [Mover(arena, key) for key in keys]
-    with contextlib.suppress(TimeoutError), scheduler_awake(arena):  # each test tells of its own
-        wait_for(
-            lambda: sum(map(is_ready, (c for m in movers for c in m.claims()))) >= NODES, SECONDS, pause=LOOK_SECONDS
-        )
+    with contextlib.suppress(TimeoutError), arena.scheduler_awake():  # each test tells of its own
+        wait_for(lambda: sum(map(arena.ready, keys)) >= NODES, SECONDS, pause=LOOK_SECONDS)
     with contextlib.suppress(TimeoutError):
         wait_for(lambda: all_of_them(is_bound), SECONDS, pause=LOOK_SECONDS)
     return arena

@@ -137,7 +137,7 @@ def test_probes_are_never_far_apart(lengths: list[float]) -> None:
         told = probe.failed(BROKEN).retry_after
         assert told is not None
         turned.now += told
-        assert turned.now - started <= LONGEST_PAUSE + 0.1
+        assert turned.now - started <= LONGEST_PAUSE + 0.1 + 1e-6  # which a float of this size may be off by
 
 
 def test_hosts_are_remembered_within_bounds() -> None:
