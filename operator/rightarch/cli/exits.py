@@ -1,5 +1,6 @@
 """Exit statuses: alike in all commands."""
 
+from collections.abc import Callable
 from typing import Final, NoReturn
 
 import typer
@@ -17,6 +18,15 @@ def fail(error: RightarchError) -> NoReturn:
     for line in str(error).splitlines():
         typer.echo(f"rightarch: {plain(line)}", err=True)
     raise typer.Exit(USAGE if isinstance(error, SettingsError) else FAILURE)
+
+
+def leave(work: Callable[[], int]) -> NoReturn:
+    """Do what a command is for, and exit with the status that it returns; or say what is wrong, and exit."""
+    try:
+        status = work()
+    except RightarchError as error:
+        fail(error)
+    raise typer.Exit(status)
 
 
 def misused(problem: str) -> NoReturn:

@@ -5,19 +5,8 @@ from typing import Annotated, Final
 
 import typer
 
-from rightarch.cli.exits import fail, misused
-from rightarch.cli.options import (
-    SECONDS,
-    CaFile,
-    Context,
-    Kubeconfig,
-    Namespace,
-    PolicyFiles,
-    Timeout,
-    TokenRealm,
-    realms,
-)
-from rightarch.errors import RightarchError
+from rightarch.cli import options
+from rightarch.cli.exits import leave, misused
 
 EPILOG: Final = """[bold]Examples[/bold]
 
@@ -50,26 +39,23 @@ def explain(  # noqa: PLR0913, PLR0917 - one parameter an option; typer passes t
         list[str] | None,
         typer.Argument(metavar="[POD|KIND/NAME]...", help="Workloads of the cluster.", show_default=False),
     ] = None,
-    files: Annotated[
-        list[str] | None,
-        typer.Option("--filename", "-f", metavar="FILE", help="Manifests, as kubectl apply takes them; - for stdin."),
-    ] = None,
-    namespace: Namespace = None,
+    files: options.Manifests = None,
+    namespace: options.Namespace = None,
     output: Annotated[
         Output, typer.Option("--output", "-o", envvar="RIGHTARCH_OUTPUT", help="For people, or for programs.")
     ] = Output.TABLE,
-    policy: PolicyFiles = None,
+    policy: options.PolicyFiles = None,
     registry_only: Annotated[
         bool,
         typer.Option(
             "--registry-only", help="Ask registries alone, and no cluster: no policies but those of --policy."
         ),
     ] = False,
-    kubeconfig: Kubeconfig = None,
-    context: Context = None,
-    registry_ca_file: CaFile = None,
-    token_realm: TokenRealm = None,
-    timeout: Timeout = SECONDS,
+    kubeconfig: options.Kubeconfig = None,
+    context: options.Context = None,
+    registry_ca_file: options.CaFile = None,
+    token_realm: options.TokenRealm = None,
+    timeout: options.Timeout = options.SECONDS,
 ) -> None:
     """Explain what Rightarch decides: policy, images with their platforms, constraint, patch, nodes that fit.
 
@@ -92,10 +78,6 @@ def explain(  # noqa: PLR0913, PLR0917 - one parameter an option; typer passes t
         registry_only=registry_only,
         kubeconfig=kubeconfig,
         context=context,
-        asking=Asking(ca_file=registry_ca_file, token_realms=realms(token_realm or []), timeout=timeout),
+        asking=Asking(ca_file=registry_ca_file, token_realms=options.realms(token_realm or []), timeout=timeout),
     )
-    try:
-        status = explaining.run(wanted)
-    except RightarchError as error:
-        fail(error)
-    raise typer.Exit(status)
+    leave(lambda: explaining.run(wanted))

@@ -5,9 +5,9 @@ from typing import Annotated, Final
 
 import typer
 
-from rightarch.cli.exits import fail, misused
+from rightarch.cli.exits import fail, leave, misused
 from rightarch.cli.options import SECONDS, CaFile, RegistriesConfig, RegistryHostsDir, Timeout, TokenRealm, realms
-from rightarch.errors import InvalidReference, RightarchError, SettingsError
+from rightarch.errors import InvalidReference, SettingsError
 from rightarch.platforms import Platform
 from rightarch.reference import Reference
 
@@ -92,11 +92,7 @@ def inspect(  # noqa: PLR0913, PLR0917 - one parameter an option; typer passes t
             timeout=timeout,
         ),
     )
-    try:
-        status = inspecting.run(wanted)
-    except RightarchError as error:
-        fail(error)
-    raise typer.Exit(status)
+    leave(lambda: inspecting.run(wanted))
 
 
 def _references(texts: list[str]) -> tuple[Reference, ...]:

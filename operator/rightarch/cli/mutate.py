@@ -4,19 +4,8 @@ from typing import Annotated, Final
 
 import typer
 
-from rightarch.cli.exits import fail, misused
-from rightarch.cli.options import (
-    SECONDS,
-    CaFile,
-    Context,
-    Kubeconfig,
-    Namespace,
-    PolicyFiles,
-    Timeout,
-    TokenRealm,
-    realms,
-)
-from rightarch.errors import RightarchError
+from rightarch.cli import options
+from rightarch.cli.exits import leave, misused
 
 EPILOG: Final = """[bold]Examples[/bold]
 
@@ -32,24 +21,21 @@ rightarch mutate -f deploy/ --in-place --policy policies.yaml
 
 
 def mutate(  # noqa: PLR0913, PLR0917 - one parameter an option; typer passes them by name
-    files: Annotated[
-        list[str] | None,
-        typer.Option("--filename", "-f", metavar="FILE", help="Manifests, as kubectl apply takes them; - for stdin."),
-    ] = None,
+    files: options.Manifests = None,
     in_place: Annotated[bool, typer.Option("--in-place", help="Write the files themselves.")] = False,
-    policy: PolicyFiles = None,
+    policy: options.PolicyFiles = None,
     cluster: Annotated[
         bool,
         typer.Option(
             "--cluster", help="Ask the cluster too: for its policies, its nodes, and what it knows of images."
         ),
     ] = False,
-    namespace: Namespace = None,
-    kubeconfig: Kubeconfig = None,
-    context: Context = None,
-    registry_ca_file: CaFile = None,
-    token_realm: TokenRealm = None,
-    timeout: Timeout = SECONDS,
+    namespace: options.Namespace = None,
+    kubeconfig: options.Kubeconfig = None,
+    context: options.Context = None,
+    registry_ca_file: options.CaFile = None,
+    token_realm: options.TokenRealm = None,
+    timeout: options.Timeout = options.SECONDS,
 ) -> None:
     """Write the node affinity of pods and of all templates into manifests, and leave every other line as it is.
 
@@ -70,11 +56,7 @@ def mutate(  # noqa: PLR0913, PLR0917 - one parameter an option; typer passes th
         registry_only=not cluster,
         kubeconfig=kubeconfig,
         context=context,
-        asking=Asking(ca_file=registry_ca_file, token_realms=realms(token_realm or []), timeout=timeout),
+        asking=Asking(ca_file=registry_ca_file, token_realms=options.realms(token_realm or []), timeout=timeout),
         templates=True,
     )
-    try:
-        status = mutating.run(wanted, in_place=in_place)
-    except RightarchError as error:
-        fail(error)
-    raise typer.Exit(status)
+    leave(lambda: mutating.run(wanted, in_place=in_place))

@@ -70,6 +70,10 @@ Namespace = Annotated[
     str | None,
     typer.Option("--namespace", "-n", metavar="NAME", help="Of what names no namespace; else the context's."),
 ]
+Manifests = Annotated[
+    list[str] | None,
+    typer.Option("--filename", "-f", metavar="FILE", help="Manifests, as kubectl apply takes them; - for stdin."),
+]
 PolicyFiles = Annotated[
     list[Path] | None,
     typer.Option(

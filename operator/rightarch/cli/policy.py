@@ -5,9 +5,8 @@ from typing import Annotated, Final
 
 import typer
 
-from rightarch.cli.exits import fail
+from rightarch.cli.exits import leave
 from rightarch.cli.options import PolicyFiles
-from rightarch.errors import RightarchError
 
 TEST_EPILOG: Final = """[bold]Examples[/bold]
 
@@ -47,8 +46,4 @@ def run_cases(
     """
     from rightarch.cli import policy_testing  # noqa: PLC0415 - the engine, which no help and completion needs
 
-    try:
-        status = policy_testing.run(folder, tuple(policy or ()), verbose=verbose)
-    except RightarchError as error:
-        fail(error)
-    raise typer.Exit(status)
+    leave(lambda: policy_testing.run(folder, tuple(policy or ()), verbose=verbose))

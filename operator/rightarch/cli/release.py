@@ -5,9 +5,8 @@ from typing import Annotated, Final
 
 import typer
 
-from rightarch.cli.exits import fail, misused
+from rightarch.cli.exits import leave, misused
 from rightarch.cli.options import Context, Kubeconfig
-from rightarch.errors import RightarchError
 
 EPILOG: Final = """[bold]Examples[/bold]
 
@@ -73,8 +72,4 @@ def release(  # noqa: PLR0913, PLR0917 - one parameter an option; typer passes t
         kubeconfig=kubeconfig,
         context=context,
     )
-    try:
-        status = releasing.run(asked)
-    except RightarchError as error:
-        fail(error)
-    raise typer.Exit(status)
+    leave(lambda: releasing.run(asked))

@@ -8,8 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from rightarch.cli import options
-from rightarch.cli.exits import fail, misused
-from rightarch.errors import RightarchError
+from rightarch.cli.exits import leave, misused
 
 EPILOG: Final = """[bold]Examples[/bold]
 
@@ -69,62 +68,75 @@ _BY_SUFFIX: Final = {
 }
 
 
+_Files = Annotated[
+    list[str] | None,
+    typer.Option("--filename", "-f", metavar="FILE", help="Manifests in the place of a cluster; - for standard input."),
+]
+_Namespaces = Annotated[
+    list[str] | None,
+    typer.Option("--namespace", "-n", metavar="NAME", help="A namespace; may be given several times."),
+]
+_AllNamespaces = Annotated[
+    bool, typer.Option("--all-namespaces", "-A", help="All namespaces that you may read, as without -n.")
+]
+_Selector = Annotated[
+    str,
+    typer.Option("--selector", "-l", metavar="LABELS", help="Pods with these labels, such as app=web,tier!=cache."),
+]
+_WantedArchitecture = Annotated[
+    str, typer.Option("--arch", envvar="RIGHTARCH_ARCH", metavar="NAME", help="The wanted architecture.")
+]
+_Form = Annotated[
+    Output | None,
+    typer.Option(
+        "--output", "-o", envvar="RIGHTARCH_OUTPUT", help="The form; else that of --output-file's name, else table."
+    ),
+]
+_OutputFile = Annotated[
+    Path | None, typer.Option(metavar="FILE", dir_okay=False, help="Where to write it; replaced as a whole.")
+]
+_FailOn = Annotated[
+    list[str] | None,
+    typer.Option(metavar="FINDING,…", help="blocked, unknown, at-risk: exit status 3 where a workload is."),
+]
+_SuggestUpdates = Annotated[
+    bool, typer.Option("--suggest-updates", help="Look for newer tags that have the architecture.")
+]
+_OfSizes = Annotated[
+    Sizes, typer.Option(help="Of which images to look up sizes; auto spares Docker Hub, which counts requests.")
+]
+_PriceFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        exists=True,
+        dir_okay=False,
+        readable=True,
+        help="Prices, as CSV: instance_type,architecture,vcpu,memory_gib,price_per_hour.",
+    ),
+]
+_PriceLabel = Annotated[
+    str | None, typer.Option(metavar="LABEL", help="A label of nodes that has their price for an hour.")
+]
+_Prometheus = Annotated[
+    str | None, typer.Option(metavar="URL", help="A Prometheus that has Karpenter's metrics of prices.")
+]
+
+
 def report(  # noqa: PLR0913, PLR0917 - one parameter an option; typer passes them by name
-    files: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--filename", "-f", metavar="FILE", help="Manifests in the place of a cluster; - for standard input."
-        ),
-    ] = None,
-    namespaces: Annotated[
-        list[str] | None,
-        typer.Option("--namespace", "-n", metavar="NAME", help="A namespace; may be given several times."),
-    ] = None,
-    all_namespaces: Annotated[
-        bool, typer.Option("--all-namespaces", "-A", help="All namespaces that you may read, as without -n.")
-    ] = False,
-    selector: Annotated[
-        str,
-        typer.Option("--selector", "-l", metavar="LABELS", help="Pods with these labels, such as app=web,tier!=cache."),
-    ] = "",
-    architecture: Annotated[
-        str, typer.Option("--arch", envvar="RIGHTARCH_ARCH", metavar="NAME", help="The wanted architecture.")
-    ] = "arm64",
-    output: Annotated[
-        Output | None,
-        typer.Option(
-            "--output", "-o", envvar="RIGHTARCH_OUTPUT", help="The form; else that of --output-file's name, else table."
-        ),
-    ] = None,
-    output_file: Annotated[
-        Path | None, typer.Option(metavar="FILE", dir_okay=False, help="Where to write it; replaced as a whole.")
-    ] = None,
-    fail_on: Annotated[
-        list[str] | None,
-        typer.Option(metavar="FINDING,…", help="blocked, unknown, at-risk: exit status 3 where a workload is."),
-    ] = None,
-    suggest_updates: Annotated[
-        bool, typer.Option("--suggest-updates", help="Look for newer tags that have the architecture.")
-    ] = False,
-    sizes: Annotated[
-        Sizes, typer.Option(help="Of which images to look up sizes; auto spares Docker Hub, which counts requests.")
-    ] = Sizes.AUTO,
-    prices: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            exists=True,
-            dir_okay=False,
-            readable=True,
-            help="Prices, as CSV: instance_type,architecture,vcpu,memory_gib,price_per_hour.",
-        ),
-    ] = None,
-    price_label: Annotated[
-        str | None, typer.Option(metavar="LABEL", help="A label of nodes that has their price for an hour.")
-    ] = None,
-    prometheus: Annotated[
-        str | None, typer.Option(metavar="URL", help="A Prometheus that has Karpenter's metrics of prices.")
-    ] = None,
+    files: _Files = None,
+    namespaces: _Namespaces = None,
+    all_namespaces: _AllNamespaces = False,
+    selector: _Selector = "",
+    architecture: _WantedArchitecture = "arm64",
+    output: _Form = None,
+    output_file: _OutputFile = None,
+    fail_on: _FailOn = None,
+    suggest_updates: _SuggestUpdates = False,
+    sizes: _OfSizes = Sizes.AUTO,
+    prices: _PriceFile = None,
+    price_label: _PriceLabel = None,
+    prometheus: _Prometheus = None,
     kubeconfig: options.Kubeconfig = None,
     context: options.Context = None,
     registry_ca_file: options.CaFile = None,
@@ -166,11 +178,7 @@ def report(  # noqa: PLR0913, PLR0917 - one parameter an option; typer passes th
         token_realms=realms,
         timeout=timeout,
     )
-    try:
-        status = reporting.run(wanted)
-    except RightarchError as error:
-        fail(error)
-    raise typer.Exit(status)
+    leave(lambda: reporting.run(wanted))
 
 
 def _architecture(text: str) -> str:

@@ -26,6 +26,7 @@ from rightarch.keychains import Keychains
 from rightarch.logs import fields
 from rightarch.metrics import ProcessMetrics
 from rightarch.policy import Choices
+from rightarch.registry import Registry
 from rightarch.rulebook import Rulebook
 from rightarch.serving import Health, Server, listening
 from rightarch.settings import ControllerSettings
@@ -61,33 +62,7 @@ async def _serve(settings: ControllerSettings) -> None:
             facts.expose(metrics)
             lookups.expose(registry, metrics)
             lookups.expose_requests(cluster, metrics)
-            rulebook = Rulebook(Choices(mode=settings.default_mode))
-            rulebook.expose(metrics)
-            leadership = Leadership(
-                cluster,
-                registry,
-                keychains,
-                facts,
-                rulebook,
-                identity,
-                settings.namespace,
-                settings.list_interval,
-                metrics,
-            )
-            collector = facts.collector(settings.facts_retention)
-            rechecks = Rechecks(registry, keychains, facts, settings.recheck_interval)
-            following = partial(rulebook.follow, cluster, metrics.watch_failed)
-            statuses = PolicyStatuses(cluster, rulebook, settings.list_interval, metrics)
-            duties = (
-                facts.run,
-                following,
-                leadership.run,
-                collector.run,
-                _after(leadership.caught_up, rechecks.run),
-                statuses.run,
-            )
-            collector.expose(metrics)
-            rechecks.expose(metrics)
+            duties = _duties(settings, cluster, registry, keychains, facts, identity, metrics)
             candidate = _Candidate(election, *duties, *_certificates(settings, cluster, metrics))
             metrics.gauge("rightarch_leader", "Whether this replica leads.", (), lambda: {(): float(election.leading)})
             health = Server(Health(candidate.missing, metrics))
@@ -98,6 +73,35 @@ async def _serve(settings: ControllerSettings) -> None:
             finally:
                 await election.resign()
     log.info("ended")
+
+
+def _duties(  # noqa: PLR0913, PLR0917 - what a process has
+    settings: ControllerSettings,
+    cluster: Cluster,
+    registry: Registry,
+    keychains: Keychains,
+    facts: Facts,
+    identity: str,
+    metrics: ProcessMetrics,
+) -> tuple[Duty, ...]:
+    """What the one that leads does."""
+    rulebook = Rulebook(Choices(mode=settings.default_mode))
+    interval = settings.list_interval
+    leadership = Leadership(
+        cluster, registry, keychains, facts, rulebook, identity, settings.namespace, interval, metrics
+    )
+    collector = facts.collector(settings.facts_retention)
+    rechecks = Rechecks(registry, keychains, facts, settings.recheck_interval)
+    for each in (rulebook, collector, rechecks):
+        each.expose(metrics)
+    return (
+        facts.run,
+        partial(rulebook.follow, cluster, metrics.watch_failed),
+        leadership.run,
+        collector.run,
+        _after(leadership.caught_up, rechecks.run),
+        PolicyStatuses(cluster, rulebook, interval, metrics).run,
+    )
 
 
 def _after(event: asyncio.Event, duty: Duty) -> Duty:

@@ -5,6 +5,7 @@ import gc
 import logging
 import signal
 import socket
+from collections.abc import Coroutine
 from contextlib import aclosing
 from typing import Final
 
@@ -20,6 +21,7 @@ from rightarch.lease import LEASES, Lease, Renewal
 from rightarch.logs import fields
 from rightarch.metrics import Metrics
 from rightarch.policy import Choices, OnUnresolved
+from rightarch.registry import Registry
 from rightarch.rulebook import Rulebook
 from rightarch.serving import Health, Server, listening
 from rightarch.settings import WebhookSettings
@@ -56,54 +58,82 @@ async def _serve(settings: WebhookSettings) -> None:
     if files:
         files.load(served)
     with listening(address, settings.port) as reviews, listening(address, settings.health_port) as health:
-        nodes, lease, metrics = Nodes(), Lease(), Metrics()
+        metrics = Metrics()
         async with (
             lookups.connected(settings, metrics.watch_failed) as (cluster, registry),
             aclosing(Keychains.of(settings, cluster)) as keychains,
         ):
-            facts = Facts(cluster, registry, metrics.watch_failed, settings.facts_day)
-            rulebook, shares = Rulebook(_built_in(settings)), Shares()
-            readiness = Readiness(nodes, rulebook, lambda: servers[0].started, lambda: facts.listed)
-            facts.expose(metrics)
-            rulebook.expose(metrics)
-            served.expose(metrics)
-            lookups.expose(registry, metrics)
-            lookups.expose_requests(cluster, metrics)
-            _expose(metrics, nodes, lease)
-            means = registry, nodes, metrics, keychains, Rules(rulebook, cluster)
-            events = Events(cluster, socket.gethostname())
-            handlers: dict[str, Handler] = {
-                PODS: PodAdmission(*means, lease, shares, events=events),
-                WORKLOADS: WorkloadAdmission(*means, events=events),
-                LIVE: LivePods(*means),
-            }
-            events.expose(metrics)
-            endpoint = Endpoint(handlers, MAX_BUDGET, metrics, lambda: readiness.draining)
-            async with asyncio.TaskGroup() as group:
-                source = files or _secret(settings, cluster, metrics)
-                watches = [
-                    group.create_task(supply.keep(cluster, nodes, metrics.watch_failed)),
-                    group.create_task(rulebook.follow(cluster, metrics.watch_failed)),
-                    group.create_task(follow(cluster, COLLECTION, shares, metrics.watch_failed, view=VIEW)),
-                    group.create_task(_follow_lease(settings, cluster, lease, metrics)),
-                    group.create_task(source.keep(served)),
-                    group.create_task(facts.run()),
-                    group.create_task(events.run()),
-                    group.create_task(_settle(facts)),
-                ]
-                servers = Server(endpoint, served.context, metrics.refused), Server(Health(readiness.missing, metrics))
-                tasks = [
-                    group.create_task(_serve_once_certified(served, servers[0], reviews)),
-                    group.create_task(servers[1].serve([health])),
-                ]
-                log.info("listening", extra=fields(port=settings.port, health_port=settings.health_port))
-                await _until_told_to_end(readiness, settings.drain_seconds)
-                for server, task in zip(servers, tasks, strict=True):
-                    await _end(server, task)
-                for watch in watches:
-                    watch.cancel()
-            await facts.flush()
+            replica = _Replica(settings, cluster, registry, keychains, metrics)
+            source = files or _secret(settings, cluster, metrics)
+            await replica.serve(served, source, reviews, health)
     log.info("ended")
+
+
+class _Replica:
+    """What a replica knows of the cluster, and what answers from it."""
+
+    def __init__(
+        self, settings: WebhookSettings, cluster: Cluster, registry: Registry, keychains: Keychains, metrics: Metrics
+    ) -> None:
+        self._settings, self._cluster, self._metrics = settings, cluster, metrics
+        self._nodes, self._lease, self._shares = Nodes(), Lease(), Shares()
+        self._facts = Facts(cluster, registry, metrics.watch_failed, settings.facts_day)
+        self._rulebook = Rulebook(_built_in(settings))
+        self._events = Events(cluster, socket.gethostname())
+        means = registry, self._nodes, metrics, keychains, Rules(self._rulebook, cluster)
+        self._handlers: dict[str, Handler] = {
+            PODS: PodAdmission(*means, self._lease, self._shares, events=self._events),
+            WORKLOADS: WorkloadAdmission(*means, events=self._events),
+            LIVE: LivePods(*means),
+        }
+        for each in (self._facts, self._rulebook, self._events):
+            each.expose(metrics)
+        lookups.expose(registry, metrics)
+        lookups.expose_requests(cluster, metrics)
+        _expose(metrics, self._nodes, self._lease)
+
+    async def serve(
+        self, served: ServedCertificate, source: Source, reviews: socket.socket, health: socket.socket
+    ) -> None:
+        """Answer until told to end, and a while longer.
+
+        Args:
+            served: the certificate.
+            source: where it comes from.
+            reviews: the port for admission reviews.
+            health: the port for probes and metrics.
+        """
+        served.expose(self._metrics)
+        readiness = Readiness(self._nodes, self._rulebook, lambda: admission.started, lambda: self._facts.listed)
+        endpoint = Endpoint(self._handlers, MAX_BUDGET, self._metrics, lambda: readiness.draining)
+        admission = Server(endpoint, served.context, self._metrics.refused)
+        probes = Server(Health(readiness.missing, self._metrics))
+        async with asyncio.TaskGroup() as group:
+            watches = [group.create_task(each) for each in (*self._watches(), source.keep(served))]
+            servers = {
+                admission: group.create_task(_serve_once_certified(served, admission, reviews)),
+                probes: group.create_task(probes.serve([health])),
+            }
+            log.info("listening", extra=fields(port=self._settings.port, health_port=self._settings.health_port))
+            await _until_told_to_end(readiness, self._settings.drain_seconds)
+            for server, task in servers.items():
+                await _end(server, task)
+            for watch in watches:
+                watch.cancel()
+        await self._facts.flush()
+
+    def _watches(self) -> tuple[Coroutine[None, None, None], ...]:
+        """What keeps the replica's knowledge up to date."""
+        cluster, failed = self._cluster, self._metrics.watch_failed
+        return (
+            supply.keep(cluster, self._nodes, failed),
+            self._rulebook.follow(cluster, failed),
+            follow(cluster, COLLECTION, self._shares, failed, view=VIEW),
+            _follow_lease(self._settings, cluster, self._lease, self._metrics),
+            self._facts.run(),
+            self._events.run(),
+            _settle(self._facts),
+        )
 
 
 def _built_in(settings: WebhookSettings) -> Choices:
