@@ -84,10 +84,16 @@ class Claims:
     def __init__(self, client: httpx.Client) -> None:
         self._client = client
         self._lock = threading.Lock()
-        self.gone: dict[str, str] = {}
+        self._gone: dict[str, str] = {}
         """The NodePool of each that is gone."""
         self._thread = threading.Thread(target=self._watch, name="nodeclaims", daemon=True)
         self._thread.start()
+
+    def gone(self, key: str) -> tuple[str, ...]:
+        """The names of those of a key that are gone."""
+        assert self._thread.is_alive(), "the watch of NodeClaims has ended: nothing more would be seen"
+        with self._lock:
+            return tuple(name for name, pool in self._gone.items() if pool.startswith(f"{key}-"))
 
     def _watch(self) -> None:
         try:
@@ -97,14 +103,14 @@ class Claims:
                 raise
 
     def _follow(self) -> None:
-        query = {"watch": "true", "timeoutSeconds": "900"}
+        query = {"watch": "true", "timeoutSeconds": "7200"}
         with self._client.stream("GET", CLAIMS, params=query, timeout=None) as answer:
             for line in answer.iter_lines():
                 event = json.loads(line)
                 if event["type"] == "DELETED":
                     metadata = event["object"]["metadata"]
                     with self._lock:
-                        self.gone[metadata["name"]] = metadata["labels"][NODE_POOL]
+                        self._gone[metadata["name"]] = metadata["labels"][NODE_POOL]
 
 
 class Arena:
@@ -233,7 +239,7 @@ class Arena:
             sum(not _node(each) for each in plain),
             tuple(each["metadata"]["name"] for each in pods if self._is_misplaced(each, nodes)),
             frozenset(each[ZONE] for each in labels if ZONE in each),
-            tuple(name for name, pool in self.claims.gone.items() if pool.startswith(f"{key}-")),
+            self.claims.gone(key),
         )
 
     def node_of(self, key: str) -> tuple[str, str] | None:
