@@ -189,6 +189,7 @@ spec:
   namespaceSelector: {matchLabels: {team: a}}
   templates: [{kinds: [Deployment], when: OnAdmission}]
 """
+SHOP = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop", "labels": {"team": "a"}}}
 
 
 def test_policies_are_tried_before_they_are_applied(
@@ -197,8 +198,7 @@ def test_policies_are_tried_before_they_are_applied(
     """For namespaces whose manifests are among those given; a wrong one is refused, with each fault."""
     policy = tmp_path / "policy.yaml"
     policy.write_text(POLICY)
-    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop", "labels": {"team": "a"}}}
-    text = yaml.safe_dump_all([deployment("web", images["amd64"]), namespace])
+    text = yaml.safe_dump_all([deployment("web", images["amd64"]), SHOP])
     (web,) = explained(environment, text, "--policy", policy)
     assert (web["policy"]["name"], web["patched"]) == ("cap/all", "template")
     assert web["policy"]["why"] == "the first Default policy of the cluster that matches"
@@ -344,6 +344,20 @@ def test_mutate_adds_lines_and_leaves_all_others(environment: dict[str, str], im
     zone = {"key": "zone", "operator": "In", "values": ["a"]}
     assert terms(nightly["spec"]["jobTemplate"]["spec"]["template"]) == [{"matchExpressions": [zone, REQUIREMENT]}]
     assert run(environment, "mutate", "-f", "-", text=done.stdout).stdout == done.stdout
+
+
+def test_mutate_names_the_policy_and_claims_for_no_cluster_that_it_was_applied(
+    environment: dict[str, str], images: dict[str, str], tmp_path: Path
+) -> None:
+    """The record has its name; the label that tells policies of a cluster apart is the webhook's to write."""
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(POLICY)
+    spec = {"containers": [{"name": "a", "image": images["amd64"]}]}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "namespace": "shop"}, "spec": spec}
+    done = run(environment, "mutate", "-f", "-", "--policy", policy, text=yaml.safe_dump_all([pod, SHOP]))
+    metadata = next(yaml.safe_load_all(done.stdout))["metadata"]
+    assert metadata["labels"] == {"rightarch.dev/decision": "Constrained"}
+    assert '"policy":"cap/all"' in metadata["annotations"]["rightarch.dev/decision"]
 
 
 def test_mutate_replaces_what_it_wrote(environment: dict[str, str], images: dict[str, str], tmp_path: Path) -> None:

@@ -83,6 +83,12 @@ def test_the_label_tells_the_kind_and_ten_digits_of_the_uid() -> None:
     assert Policy.of(Kind.NAMESPACED, {"metadata": uid | {"namespace": "n"}, "spec": {}}).label == "ap.0f8fad5bd9"
 
 
+def test_what_is_in_a_file_alone_has_no_label() -> None:
+    """No pod can be counted for a policy that no cluster has; it decides all the same."""
+    found = applied(Policies.of([Policy.of(Kind.CLUSTER, {"metadata": {"name": "a"}, "spec": {}})]), pod())
+    assert (found.name, found.label, found.decides) == ("cap/a", "", True)
+
+
 class TestOptOut:
     """The annotation rightarch.dev/policy."""
 

@@ -35,7 +35,7 @@ def record(decision: Decision, writing: Writing | None = None) -> str:
         content["images"] = {name: _image(image) for name, image in decision.images.items()}
     if decision.notes:
         content["notes"] = decision.notes
-    if decision.policy.label:
+    if decision.policy.decides:
         content["policy"] = decision.policy.name
     return orjson.dumps(content | _needed(decision, decision.written if writing is None else writing)).decode()
 

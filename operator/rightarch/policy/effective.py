@@ -7,6 +7,8 @@ from rightarch.policy import globs
 from rightarch.policy.spec import Choices, Emulation, ImageOverride, Toleration
 from rightarch.reference import Reference
 
+_BUILT_IN: Final = "built-in"
+
 _MEMORY: Final = 4096
 """Images whose override, or that they have none, is remembered."""
 
@@ -54,7 +56,7 @@ class Effective:
         facts: what is true whatever policy won.
         name: the policy that won, for people: ``cap/NAME``, ``ap/NAMESPACE/NAME``, or ``built-in``.
         label: the value of ``rightarch.dev/applied-policy``: ``cap.`` or ``ap.`` and 10 hexadecimal digits of its UID;
-            empty for the built-in default, and where the pod opted out.
+            empty for the built-in default, a policy that is in a file alone, and where the pod opted out.
         why: how it won, for people.
         warnings: what the pod's creator should be told, such as that an opt-out is not allowed; without a prefix.
         ignored: whether the pod, or its namespace, opted out: it is left alone. ``name`` is whom it opted out of.
@@ -62,11 +64,16 @@ class Effective:
 
     choices: Choices = field(default_factory=Choices)
     facts: Facts = field(default_factory=Facts)
-    name: str = "built-in"
+    name: str = _BUILT_IN
     label: str = ""
     why: str = "no policy matches"
     warnings: tuple[str, ...] = ()
     ignored: bool = False
+
+    @property
+    def decides(self) -> bool:
+        """Whether it is a policy by which the pod is decided: it is not the built-in default, and nobody opted out."""
+        return self.name != _BUILT_IN and not self.ignored
 
 
 BUILT_IN: Final = Effective()

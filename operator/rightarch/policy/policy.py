@@ -104,7 +104,9 @@ class Policy:
 
     @property
     def label(self) -> str:
-        """The value of the label ``rightarch.dev/applied-policy`` of the pods that it decides."""
+        """The value of the label ``rightarch.dev/applied-policy`` of the pods that it decides; "" until it is applied."""
+        if not self.uid:
+            return ""
         digits = "".join(digit for digit in self.uid if digit in "0123456789abcdef")
         return f"{self.kind}.{digits[:_DIGITS]:0>{_DIGITS}}"
 
