@@ -49,7 +49,7 @@ def pool(name: str, said: Mapping[str, Any]) -> NodePool:
 
 def workloads(case: Case) -> list[Workload]:
     """The workloads of a case's objects."""
-    inventory = Inventory(planned=case.get("planned", False))
+    inventory = Inventory(planned=case.get("planned", False), selecting=policies(case).pod_labels)
     for thing in case.get("objects", [{"kind": "Pod", "metadata": {"name": "x"}, "spec": case.get("pod")}]):
         add(inventory, thing)
     return inventory.workloads()
@@ -66,18 +66,21 @@ def question(case: Case) -> Question:
         ),
         case.get("guarded", False),
         case.get("updates", {}),
-        policy(case),
+        effective(case),
     )
 
 
-def policy(case: Case) -> Callable[[str, Pod], Effective]:
-    """What applies to pods, by the one cluster policy of a case, if it has one."""
-    read = [
-        Policy.of(Kind.CLUSTER, {"metadata": {"name": "p", "uid": "u"}, "spec": spec})
-        for spec in case.get("policy", [])
-    ]
-    policies = Policies.of(read, Choices())
-    return lambda namespace, pod: policies.effective(namespace, {}, {}, pod)
+def policies(case: Case) -> Policies:
+    """The one cluster policy of a case, if it has one."""
+    metadata = {"name": "p", "uid": "u"}
+    read = [Policy.of(Kind.CLUSTER, {"metadata": metadata, "spec": spec}) for spec in case.get("policy", [])]
+    return Policies.of(read, Choices())
+
+
+def effective(case: Case) -> Callable[[str, Pod], Effective]:
+    """What applies to pods by it."""
+    compiled = policies(case)
+    return lambda namespace, pod: compiled.effective(namespace, {}, {}, pod)
 
 
 def told(workload: Workload, judgement: Judgement, expected: Mapping[str, Any]) -> dict[str, Any]:

@@ -58,6 +58,11 @@ class Policies:
         """
         return cls(tuple(policies), default or Choices())
 
+    @property
+    def pod_labels(self) -> frozenset[str]:
+        """The labels by which any of them selects pods: what differs between pods in others decides nothing."""
+        return self._cluster.selectors.keys.union(*(own.selectors.keys for own in self._own.values()))
+
     def effective(self, namespace: str, labels: Labels, annotations: Labels, pod: Pod) -> Effective:
         """What applies to a pod.
 

@@ -38,6 +38,9 @@ class Selectors:
 
     Args:
         selectors: in their order; None matches everything.
+
+    Attributes:
+        keys: the labels that any of them looks at.
     """
 
     def __init__(self, selectors: Iterable[Selector | None]) -> None:
@@ -47,12 +50,12 @@ class Selectors:
         self._by_pair: dict[tuple[str, str | None], int] = {}
         for index, selector in enumerate(self._selectors):
             self._file(1 << index, selector)
-        self._keys = frozenset(key for selector in self._selectors for key in _keys(selector))
+        self.keys = frozenset(key for selector in self._selectors for key in _keys(selector))
         self._known: dict[tuple[tuple[str, str], ...], int] = {}
 
     def matching(self, labels: Labels) -> int:
         """The set of all selectors that labels meet."""
-        relevant = tuple(pair for pair in labels.items() if pair[0] in self._keys)
+        relevant = tuple(pair for pair in labels.items() if pair[0] in self.keys)
         known = self._known.get(relevant)
         if known is None:
             if len(self._known) >= _MEMORY:  # whoever makes pods chooses their labels

@@ -129,7 +129,7 @@ class _Collector:
         nodes, facts, guarded, usage, rulebook = await asyncio.gather(
             self._nodes(), self._facts(), self._guarded(), self._usage(scopes), self._rulebook(scopes)
         )
-        inventory = Inventory(usage=usage, labelled=any(map(len, rulebook.shelves.values())))
+        inventory = Inventory(usage=usage, selecting=rulebook.policies.pod_labels)
         chosen = await self._fill(inventory, scopes)
         await self._owners(inventory, scopes)
         workloads = await asyncio.to_thread(inventory.workloads, chosen)

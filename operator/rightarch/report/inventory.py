@@ -5,7 +5,7 @@ is used where it has no pods, and for DaemonSets, whose controller replaces the 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from rightarch import template as templates
 from rightarch.affinity import Writing
 from rightarch.placement import KEY
 from rightarch.pod import MIRROR, Pod
+from rightarch.policy import ANNOTATION
 from rightarch.report import requests
 from rightarch.report.resources import Resources
 from rightarch.report.workload import DAEMON_SET, Owner, Placed, Puller, Shape, Workload
@@ -24,21 +25,10 @@ Object = Mapping[str, Any]
 
 _DONE: Final = frozenset({"Succeeded", "Failed"})
 _DEFAULT_CONTAINER: Final = "kubectl.kubernetes.io/default-container"
-_SINGLE: Final = frozenset(
-    {
-        "apps.kubernetes.io/pod-index",
-        "batch.kubernetes.io/controller-uid",
-        "batch.kubernetes.io/job-completion-index",
-        "batch.kubernetes.io/job-name",
-        "controller-revision-hash",
-        "controller-uid",
-        "job-name",
-        "pod-template-generation",
-        "pod-template-hash",
-        "statefulset.kubernetes.io/pod-name",
-    }
-)
-"""Labels that controllers of Kubernetes give to single pods, or to those of one version."""
+_DECISIVE: Final = (ANNOTATION, KEY, MIRROR, _DEFAULT_CONTAINER)
+"""Annotations that tell which policy applies, what Rightarch wrote, whose pod it is, and what is its main container."""
+_OURS: Final = "rightarch.dev/"
+"""What labels begin with that pods get from Rightarch: none has them when a policy is found for it."""
 _PINNED: Final = "pinned"
 """The member by which a reduced pod tells that its controller chose its node."""
 _MAX_CHAIN: Final = 16
@@ -93,7 +83,8 @@ class Inventory:
         planned: whether a template without pods stands for as many as it asks for, as in a manifest that nobody
             applied yet; in a cluster it has the pods that it has.
         usage: what pods use, by namespace and name.
-        labelled: whether pods of other labels are told apart, as policies that select pods need it.
+        selecting: the labels by which policies select pods: those that differ in them are told apart. No other label
+            is kept, since each pod may have one of its own.
     """
 
     def __init__(
@@ -101,9 +92,10 @@ class Inventory:
         *,
         planned: bool = False,
         usage: Mapping[tuple[str, str], Resources] | None = None,
-        labelled: bool = False,
+        selecting: Collection[str] = (),
     ) -> None:
-        self._planned, self._usage, self._labelled = planned, usage or {}, labelled
+        self._planned, self._usage = planned, usage or {}
+        self._selecting = sorted(key for key in selecting if not key.startswith(_OURS))
         self._groups: dict[str, _Group] = {}
         self._templates: dict[str, _Template] = {}
         self._parents: dict[str, Ref | None] = {}
@@ -115,7 +107,7 @@ class Inventory:
         ref = _controller(pod) or _itself(pod, "Pod")
         group = self._groups.setdefault(ref.uid, _Group(ref))
         reduced = _unpinned(self._reduced(pod, keep_node=False))
-        shape = orjson.dumps(reduced, option=orjson.OPT_SORT_KEYS)
+        shape = _dumped(reduced)
         group.shapes.setdefault(shape, reduced)
         place = shape, pod["spec"].get("nodeName") or ""
         group.placed[place] += 1
@@ -167,12 +159,12 @@ class Inventory:
 
     def _reduced(self, pod: Pod, *, keep_node: bool) -> Pod:
         """What of a pod decides where it may run; the node that it got is no wish of its own."""
-        annotations = pods.annotations(pod)
+        annotations, labels = pods.annotations(pod), pods.labels(pod)
         metadata: dict[str, Any] = {}
-        if said := {key: annotations[key] for key in (KEY, MIRROR, _DEFAULT_CONTAINER) if key in annotations}:
+        if said := {key: annotations[key] for key in _DECISIVE if key in annotations}:
             metadata["annotations"] = said
-        if self._labelled and (labels := {k: v for k, v in pods.labels(pod).items() if not _is_single(k)}):
-            metadata["labels"] = labels
+        if selected := {key: labels[key] for key in self._selecting if key in labels}:
+            metadata["labels"] = selected
         return {"metadata": metadata, "spec": _spec(pod.get("spec") or {}, keep_node=keep_node)}
 
     def _top(self, ref: Ref) -> Ref:
@@ -201,17 +193,12 @@ class Inventory:
             )
 
     def _merged(self, owner: Owner, groups: Sequence[_Group]) -> Workload:
-        shapes: dict[tuple[str, bytes], Shape] = {}
-        for group in groups:
-            for key, pod in group.shapes.items():
-                shapes[self._origin(group), key] = self._shape(group, pod)
-        distinct = _distinct(shapes.values())
-        indexes = {key: distinct.index(shape) for key, shape in shapes.items()}
-        placed = _placed((indexes[self._origin(g), key], node, g, key) for g in groups for key, node in g.placed)
+        shapes, indexes = self._distinct(groups)
+        placed = _placed((indexes[g.ref.uid, key], node, g, key) for g in groups for key, node in g.placed)
         used = [group.usage for group in groups if group.usage is not None]
         return Workload(
             owner,
-            tuple(distinct),
+            shapes,
             placed,
             _sum(each.requests for each in placed),
             _sum(used) if used else None,
@@ -219,9 +206,15 @@ class Inventory:
             sum(group.unseen for group in groups),
         )
 
-    def _origin(self, group: _Group) -> str:
-        """What decides, beside a pod itself, on its shape: the template of its controller."""
-        return group.ref.uid if group.ref.uid in self._templates else ""
+    def _distinct(self, groups: Iterable[_Group]) -> tuple[tuple[Shape, ...], Mapping[tuple[str, bytes], int]]:
+        """The shapes of some groups, each once; and which of them each is, by the group's identity and its own key."""
+        shapes: dict[tuple[bytes, str], tuple[int, Shape]] = {}
+        indexes: dict[tuple[str, bytes], int] = {}
+        for group in groups:
+            for key, pod in group.shapes.items():
+                shape = self._shape(group, pod)
+                indexes[group.ref.uid, key], _ = shapes.setdefault(_identity(shape, group), (len(shapes), shape))
+        return tuple(shape for _, shape in shapes.values()), indexes
 
     def _shape(self, group: _Group, pod: Pod) -> Shape:
         """The shape of a pod, as its controller would make it anew."""
@@ -233,12 +226,13 @@ class Inventory:
         return Shape({"metadata": pod["metadata"], "spec": spec}, template.written)
 
 
-def _distinct(shapes: Iterable[Shape]) -> list[Shape]:
-    found: list[Shape] = []
-    for shape in shapes:
-        if shape not in found:
-            found.append(shape)
-    return found
+def _identity(shape: Shape, group: _Group) -> tuple[bytes, str]:
+    """What shapes that are the same have in common: the pod, and the template that Rightarch wrote into."""
+    return _dumped(shape.pod), "" if shape.written is None else group.ref.uid
+
+
+def _dumped(pod: Pod) -> bytes:
+    return orjson.dumps(pod, option=orjson.OPT_SORT_KEYS)
 
 
 def _placed(rows: Iterable[tuple[int, str, _Group, bytes]]) -> tuple[Placed, ...]:
@@ -267,11 +261,6 @@ def _spec(spec: Mapping[str, Any], *, keep_node: bool) -> dict[str, Any]:
     if keep_node and spec.get("nodeName"):
         kept["nodeName"] = spec["nodeName"]
     return kept
-
-
-def _is_single(label: str) -> bool:
-    """Whether a label tells pods of one workload apart, or is one of ours."""
-    return label in _SINGLE or label.startswith("rightarch.dev/")
 
 
 def _unpinned(pod: Pod) -> Pod:
