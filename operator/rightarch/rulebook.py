@@ -159,10 +159,14 @@ class Rulebook:
         self._version = 0
 
     @property
+    def version(self) -> int:
+        """How often what the policies say has changed."""
+        return sum(shelf.version for shelf in self.shelves.values())
+
+    @property
     def policies(self) -> Policies:
         """All policies, as they are now."""
-        version = sum(shelf.version for shelf in self.shelves.values())
-        if version != self._version:
+        if (version := self.version) != self._version:
             every = (policy for shelf in self.shelves.values() for policy in shelf.policies())
             self._compiled, self._version = Policies.of(every, self._default), version
         return self._compiled

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from rightarch.controller.gates import RECHECK
 from tests.cluster.test_registry_faults import Refusing
 from tests.controlplane import wait_for
 from tests.images import RegistryServer, attested, single
@@ -451,6 +452,21 @@ def test_a_pod_whose_time_is_up_goes_on_as_its_policy_says(
     (event,) = wait_for(lambda: events(made, name))
     assert (event["reason"], event["type"]) == ("GateTimedOut", "Warning")
     assert late.host in event["note"]
+
+
+def test_a_policy_that_changes_holds_for_pods_that_wait(
+    made: World, controller: ControllerServer, late: RegistryServer
+) -> None:
+    """At once: what the admin states of an image releases the pods that wait for it."""
+    policy(made, "stated", onUnresolved={"gateTimeoutSeconds": 600})
+    time.sleep(World.MARGIN)
+    made.create(gated("stated", f"{late.host}/late/app:1", labels={"app": "stated", GATED: "true"}))
+    wait_for(lambda: controller.metrics()["rightarch_awaited_images"] == 1)
+    override = {"pattern": f"{late.host}/late/*", "platforms": ["linux/arm64"], "reason": "I know it"}
+    begun = time.monotonic()
+    policy(made, "stated", imageOverrides=[override])
+    assert terms(released(made, "stated")) == [{"matchExpressions": [arch("arm64")]}]
+    assert time.monotonic() - begun < 0.6 * RECHECK
 
 
 def admitted(made: World, name: str, *images: str, **spec: object) -> Object:

@@ -13,9 +13,10 @@ from rightarch.controller.held import Held
 from rightarch.keychains import Keychains
 from rightarch.metrics import ProcessMetrics
 from rightarch.placement import Decision, Failure
-from rightarch.policy import Effective, Facts, ImageOverride
+from rightarch.policy import Kind, Policy
 from rightarch.reasons import Reason
 from rightarch.registry import Registry, RegistryOptions
+from rightarch.rulebook import Rulebook
 from rightarch.snapshot import Nodes
 
 if TYPE_CHECKING:
@@ -101,8 +102,11 @@ def test_outcomes_are_a_table() -> None:
 
 
 OVERRIDE = {"pattern": "registry.test/*", "platforms": ["linux/arm64"]}
-KNOWN = Effective(facts=Facts((ImageOverride.model_validate(OVERRIDE),)))
+KNOWN = Rulebook()
 """Nobody is asked for the image."""
+KNOWN.shelves[Kind.CLUSTER].put(
+    Policy.of(Kind.CLUSTER, {"metadata": {"name": "known"}, "spec": {"imageOverrides": [OVERRIDE]}})
+)
 OURS, THEIRS = {"name": "rightarch.dev/platforms"}, {"name": "example.com/quota"}
 
 
@@ -137,7 +141,7 @@ async def released(answers: Answers, seen: Mapping[str, Any]) -> list[str]:
     """The paths of what is changed on a pod that was seen, when it is released."""
     registry, cluster = Registry(RegistryOptions()), cast("Cluster", answers)
     events, metrics = cast("Events", None), ProcessMetrics()
-    gates = Gates(cluster, registry, Keychains(cluster, ()), Nodes(), events, metrics, lambda: True, lambda *_: KNOWN)
+    gates = Gates(cluster, registry, Keychains(cluster, ()), Nodes(), events, metrics, lambda: True, KNOWN)
     held = Held.of(seen)
     gates._held.renew(held)  # as the watch does
     assert await gates._attempts(held.key) is None
@@ -178,6 +182,6 @@ async def test_one_pod_that_can_not_be_labelled_keeps_no_other_from_it() -> None
         pod["metadata"]["labels"].clear()
     registry, cluster = Registry(RegistryOptions()), cast("Cluster", answers)
     keychains, metrics = Keychains(cluster, ()), ProcessMetrics()
-    await Gates(cluster, registry, keychains, Nodes(), cast("Events", None), metrics, lambda: True).find()
+    await Gates(cluster, registry, keychains, Nodes(), cast("Events", None), metrics, lambda: True, KNOWN).find()
     await registry.aclose()
     assert list(answers.changes) == ["billing"]

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NoReturn
 
 from rightarch import patches, placement
 from rightarch import pod as pods
@@ -30,15 +30,17 @@ from rightarch.metrics import ProcessMetrics
 from rightarch.patches import GATE, Patch
 from rightarch.placement import GATED, Decision, Failure, decide
 from rightarch.pod import Pod
-from rightarch.policy import BUILT_IN, Effective
 from rightarch.reasons import Note, Reason
 from rightarch.registry import Registry
+from rightarch.rulebook import Rulebook
 from rightarch.snapshot import Nodes
 
 PATIENCE: Final = 10.0
 """Seconds for which a new leader waits for its picture of the cluster before it releases what is overdue."""
 RECHECK: Final = 15.0
-"""Seconds after which a pod that is held is decided on anew, whatever happens: its policy may be another by then."""
+"""Seconds after which a pod that is held is decided on anew, whatever happens: its namespace's labels may be others."""
+HEED: Final = 0.5
+"""Seconds between two looks whether policies have changed."""
 RELEASERS: Final = 16
 """How many pods are released at a time."""
 ATTEMPTS: Final = 5
@@ -54,9 +56,6 @@ _PASSING: Final = frozenset({401, 403, 429})
 """Statuses by which it refuses what it may allow a moment later: just started, it has not read the roles yet."""
 
 log = logging.getLogger(__name__)
-
-PolicyOf = Callable[[str, Pod], Effective]
-"""Tells what applies to a pod of a namespace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +97,7 @@ class Gates:
         events: where it is said that a pod waited in vain.
         metrics: where what is done is shown.
         informed: whether all is known that the cluster tells of images and policies.
-        policy_of: tells what applies to a pod.
+        rulebook: tells what applies to a pod.
 
     Attributes:
         caught_up: set once this leader has released what was overdue when it began: until then it is to look nothing
@@ -114,11 +113,11 @@ class Gates:
         events: Events,
         metrics: ProcessMetrics,
         informed: Callable[[], bool],
-        policy_of: PolicyOf = lambda _, __: BUILT_IN,
+        rulebook: Rulebook,
     ) -> None:
         self.caught_up = asyncio.Event()
         self._cluster, self._registry, self._keychains, self._nodes = cluster, registry, keychains, nodes
-        self._events, self._failed, self._informed, self._policy_of = events, metrics.watch_failed, informed, policy_of
+        self._events, self._failed, self._informed, self._rulebook = events, metrics.watch_failed, informed, rulebook
         self._queue: Queue[Key] = Queue(self._settle, workers=RELEASERS)
         self._awaited = Awaited(registry, keychains, self._queue.add_afresh)
         self._held = HeldPods(lambda held: self._queue.add_afresh(held.key), self._gone)
@@ -134,6 +133,16 @@ class Gates:
             await self._catch_up()
             group.create_task(self._queue.run())
             group.create_task(self._awaited.run())
+            group.create_task(self._heed())
+
+    async def _heed(self) -> NoReturn:
+        """Decide on all that are held anew when policies have changed."""
+        heeded = self._rulebook.version
+        while True:
+            await asyncio.sleep(HEED)
+            if heeded != (heeded := self._rulebook.version):
+                for held in self._held:
+                    self._queue.add_afresh(held.key)
 
     async def find(self) -> None:
         """Label the pods that our gate holds and that lack the label: then the watch tells of them.
@@ -257,7 +266,7 @@ class Gates:
 
     def _decided(self, held: Held, pod: Pod) -> Verdict:
         namespace = held.key.namespace
-        policy, keys = self._policy_of(namespace, pod), self._keychains.of_pod(namespace, pod)
+        policy, keys = self._rulebook.effective(namespace, pod), self._keychains.of_pod(namespace, pod)
         left = policy.choices.on_unresolved.gate_timeout_seconds - held.seconds()
         given = recall(pod, self._nodes.capacity, self._registry, keys, policy)
         given = replace(given, gating=True, gated=True, overdue=left <= 0, namespace=namespace)

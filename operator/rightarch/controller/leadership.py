@@ -71,11 +71,9 @@ class Leadership:
         self._keychains = keychains
         self._prefetch = Prefetch(registry, keychains, self._needed)
         self._desk = Desk(cluster, registry, keychains, self._nodes)
-        self._gates = Gates(
-            cluster, registry, keychains, self._nodes, self._events, metrics, self._informed, rulebook.effective
-        )
+        self._gates = Gates(cluster, registry, keychains, self._nodes, self._events, metrics, self._informed, rulebook)
         self._census = Census(cluster, self._nodes, self._known, namespace)
-        self._readiness = Readiness(cluster, self._nodes, self._known, rulebook.effective)
+        self._readiness = Readiness(cluster, self._nodes, self._known, rulebook)
         self._queue: Queue[Wanted | Key] = Queue(self._work)
         self._templates = Templates(
             self._desk,
