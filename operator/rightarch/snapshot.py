@@ -4,10 +4,14 @@ Written by what follows the cluster, read by admissions; each value that is read
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Any, Final, TypeVar
 
+from rightarch.affinity import ARCH_KEYS
 from rightarch.capacity import Capacity, NodeKind, NodePool, Platform, sighting
+
+HOST: Final = "kubernetes.io/hostname"
+"""The label that tells a Node's own name, as the machine has it: nearly always the Node's."""
 
 _Kept = TypeVar("_Kept")
 
@@ -25,6 +29,7 @@ class Nodes:
         self.pools, self.claims = NodePools(self._changed), NodeClaims(self._changed)
         self.listed = False
         self._names: dict[str, NodeKind] = {}
+        self._hosts: dict[str, str | None] = {}  # of Nodes that have another name as HOST, or none
         self._kinds: Counter[NodeKind] = Counter()
         self._shared: dict[NodeKind, NodeKind] = {}
         self._capacity: Capacity | None = Capacity()
@@ -53,11 +58,27 @@ class Nodes:
                 counts[kind.platform] += count
         return {platform: float(count) for platform, count in counts.items()}
 
+    def hardware(self, keys: Collection[str]) -> Mapping[tuple[str, str], Collection[str]]:
+        """The architectures that machines have, by what their labels say.
+
+        Args:
+            keys: the labels that count. Of those that are each Node's own, only the host's name is known.
+
+        Returns:
+            Per label and value, the architectures of the Nodes that have it and tell theirs.
+        """
+        found: dict[tuple[str, str], set[str]] = {}
+        for entry, architecture in self._shown(keys):
+            if architecture:
+                found.setdefault(entry, set()).add(architecture)
+        return found
+
     def replace(self, objects: Iterable[Mapping[str, Any]]) -> None:
         """Take a complete list in place of all that was known."""
-        self._names, self._kinds, self._shared, self.listed = {}, Counter(), {}, True
+        self._names, self._hosts, self._kinds, self._shared, self.listed = {}, {}, Counter(), {}, True
         for node in objects:
             self._take(_name(node), NodeKind.of(node))
+            self._take_host(node)
         self._changed()
 
     def put(self, node: Mapping[str, Any]) -> None:
@@ -67,17 +88,34 @@ class Nodes:
             self._forget(name)
             self._take(name, kind)
             self._changed()
+        self._take_host(node)
 
     def remove(self, node: Mapping[str, Any]) -> None:
         """Forget a Node that is gone."""
         self._forget(_name(node))
         self._changed()
 
+    def _shown(self, keys: Collection[str]) -> Iterator[tuple[tuple[str, str], str]]:
+        """Each label of some keys that Nodes have, with its value and the architecture that they tell."""
+        for kind in self._kinds:
+            yield from ((entry, _architecture(kind)) for entry in kind.entries if entry[0] in keys)
+        for name, kind in self._names.items() if HOST in keys else ():
+            if (host := self._hosts.get(name, name)) is not None:
+                yield (HOST, host), _architecture(kind)
+
     def _take(self, name: str, kind: NodeKind) -> None:
         self._names[name] = kind = self._shared.setdefault(kind, kind)
         self._kinds[kind] += 1
 
+    def _take_host(self, node: Mapping[str, Any]) -> None:
+        name, host = _name(node), (node["metadata"].get("labels") or {}).get(HOST)
+        if host == name:
+            self._hosts.pop(name, None)
+        else:
+            self._hosts[name] = host
+
     def _forget(self, name: str) -> None:
+        self._hosts.pop(name, None)
         if kind := self._names.pop(name, None):
             self._kinds[kind] -= 1
             if not self._kinds[kind]:
@@ -167,6 +205,10 @@ class NodeClaims(_Karpenters):
     def remove(self, claim: Mapping[str, Any]) -> None:
         """Forget a NodeClaim that is gone."""
         self._keep(self._seen, _name(claim), None)
+
+
+def _architecture(kind: NodeKind) -> str:
+    return next((kind.labels[key] for key in ARCH_KEYS if key in kind.labels), "")
 
 
 def _name(thing: Mapping[str, Any]) -> str:

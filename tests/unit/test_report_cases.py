@@ -34,23 +34,40 @@ def known(image: str | list[str]) -> ImagePlatforms | Failure:
     return Failure(Reason(image), "as the case says")
 
 
-def node(name: str, said: Mapping[str, Any]) -> Node:
+def node(name: str, said: Mapping[str, Any]) -> Mapping[str, Any]:
     """A node of a case."""
     labels = {"kubernetes.io/arch": said["arch"], "kubernetes.io/os": said.get("os", "linux")} | said.get("labels", {})
     spec = {"taints": said.get("taints", []), "unschedulable": said.get("cordoned", False)}
-    return Node.of({"metadata": {"name": name, "labels": labels}, "spec": spec})
+    return {"metadata": {"name": name, "labels": labels}, "spec": spec}
 
 
-def pool(name: str, said: Mapping[str, Any]) -> NodePool:
+def pool(name: str, said: Mapping[str, Any]) -> Mapping[str, Any]:
     """A NodePool of a case, ready."""
     status = {"conditions": [{"type": "Ready", "status": "True"}]}
-    return NodePool.of({"metadata": {"name": name}, "spec": {"template": {"spec": said}}, "status": status})
+    return {"metadata": {"name": name}, "spec": {"template": {"spec": said}}, "status": status}
+
+
+def nodes(case: Case) -> list[Mapping[str, Any]]:
+    """The nodes of a case."""
+    return [node(*each) for each in case.get("nodes", NODES).items()]
+
+
+def pools(case: Case) -> list[Mapping[str, Any]]:
+    """Its NodePools."""
+    return [pool(*each) for each in case.get("pools", {}).items()]
+
+
+def objects(case: Case) -> list[Mapping[str, Any]]:
+    """Its pods, and those that they may be of."""
+    bare: Mapping[str, Any] = {"kind": "Pod", "metadata": {"name": "x"}, "spec": case.get("pod")}
+    found: list[Mapping[str, Any]] = case.get("objects", [bare])
+    return found
 
 
 def workloads(case: Case) -> list[Workload]:
     """The workloads of a case's objects."""
     inventory = Inventory(planned=case.get("planned", False), selecting=policies(case).pod_labels)
-    for thing in case.get("objects", [{"kind": "Pod", "metadata": {"name": "x"}, "spec": case.get("pod")}]):
+    for thing in objects(case):
         add(inventory, thing)
     return inventory.workloads()
 
@@ -60,10 +77,7 @@ def question(case: Case) -> Question:
     return Question(
         case.get("architecture", "arm64"),
         {name: known(image) for name, image in case["images"].items()},
-        Nodes(
-            (node(name, said) for name, said in case.get("nodes", NODES).items()),
-            (pool(name, said) for name, said in case.get("pools", {}).items()),
-        ),
+        Nodes(map(Node.of, nodes(case)), map(NodePool.of, pools(case))),
         case.get("guarded", False),
         case.get("updates", {}),
         effective(case),

@@ -1,9 +1,10 @@
 """The picture of the cluster: what Nodes come and go leaves of it."""
 
+import tracemalloc
 from typing import Any
 
 from rightarch.rulebook import Rulebook
-from rightarch.snapshot import Nodes
+from rightarch.snapshot import HOST, Nodes
 from rightarch.webhook.readiness import Readiness
 
 
@@ -74,3 +75,63 @@ def test_a_replica_without_a_certificate_is_never_ready() -> None:
     nodes = Nodes()
     nodes.replace([])
     assert Readiness(nodes, Rulebook(), lambda: False).missing() == "there is no certificate to serve yet"
+
+
+TYPE = "node.kubernetes.io/instance-type"
+
+
+def machine(name: str, architecture: str, **labels: str) -> dict[str, Any]:
+    """A Node with labels that name its machine."""
+    made = node(name, architecture)
+    made["metadata"]["labels"] |= {TYPE: "m6i.large", HOST: name} | labels
+    return made
+
+
+def test_the_machines_of_a_label_are_those_that_have_it_now() -> None:
+    """Whether Nodes come, change or go; labels that nobody asked about are not among them."""
+    nodes = Nodes()
+    nodes.replace([machine("a", "amd64"), machine("b", "amd64"), machine("c", "arm64", **{TYPE: "m7g.large"})])
+    assert nodes.hardware({TYPE}) == {(TYPE, "m6i.large"): {"amd64"}, (TYPE, "m7g.large"): {"arm64"}}
+    nodes.put(machine("c", "arm64"))
+    assert nodes.hardware({TYPE}) == {(TYPE, "m6i.large"): {"amd64", "arm64"}}
+    nodes.remove(machine("a", "amd64"))
+    assert nodes.hardware({TYPE}) == {(TYPE, "m6i.large"): {"amd64", "arm64"}}
+    nodes.remove(machine("b", "amd64"))
+    assert nodes.hardware({TYPE}) == {(TYPE, "m6i.large"): {"arm64"}}
+
+
+def test_a_host_is_named_by_its_label() -> None:
+    """Which is the Node's name, or another one, or none; and which may change while all else stays."""
+    nodes = Nodes()
+    nodes.replace([machine("a", "amd64"), machine("b", "arm64", **{HOST: "ip-b"}), node("c", "amd64")])
+    held = nodes.capacity
+    assert nodes.hardware({HOST}) == {(HOST, "a"): {"amd64"}, (HOST, "ip-b"): {"arm64"}}
+    nodes.put(machine("b", "arm64"))
+    nodes.put(machine("a", "amd64", **{HOST: "ip-a"}))
+    assert nodes.hardware({HOST}) == {(HOST, "ip-a"): {"amd64"}, (HOST, "b"): {"arm64"}}
+    nodes.remove(machine("b", "arm64"))
+    assert nodes.hardware({HOST}) == {(HOST, "ip-a"): {"amd64"}}
+    nodes.replace([machine("a", "amd64")])
+    assert nodes.hardware({HOST}) == {(HOST, "a"): {"amd64"}}
+    assert held.platforms == {("linux", "amd64"), ("linux", "arm64")}
+
+
+def test_a_machine_that_tells_no_architecture_shows_none() -> None:
+    """Cloud controllers may label a Node after it joined: until then its type is as good as never seen."""
+    nodes = Nodes()
+    nodes.put({"metadata": {"name": "a", "labels": {TYPE: "m6i.large", HOST: "a"}}})
+    assert nodes.hardware({TYPE, HOST}) == {}
+
+
+def test_thousands_of_machines_take_next_to_nothing() -> None:
+    """Each process of ours keeps them: what they have in common is kept once, and a host's name where it is another."""
+
+    def kept(**labels: str) -> float:
+        nodes = Nodes()
+        tracemalloc.start()
+        nodes.replace(machine(f"ip-10-0-{n // 250}-{n % 250}.compute.internal", "arm64", **labels) for n in range(5000))
+        size, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return size / 5000
+
+    assert kept() < 256

@@ -7,7 +7,7 @@ that takes no right to read them.
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, Final
 
@@ -17,14 +17,15 @@ from rightarch.controller.workloads import KINDS, Puller, Wanted
 from rightarch.metrics import ProcessMetrics
 from rightarch.placement import Failure
 from rightarch.pod import Pod
-from rightarch.policy import Effective
 from rightarch.reasons import Reason
 from rightarch.report import manifests
 from rightarch.report.inventory import Inventory
+from rightarch.report.nodes import HARDWARE
 from rightarch.report.nodes import Nodes as Machines
 from rightarch.report.report import Origin, Total, make
 from rightarch.report.verdict import Image, Question, Verdict
 from rightarch.report.workload import Workload
+from rightarch.rulebook import Rulebook
 from rightarch.snapshot import Nodes
 
 ARCHITECTURE: Final = "arm64"
@@ -32,9 +33,6 @@ ARCHITECTURE: Final = "arm64"
 ALIVE: Final = {"fieldSelector": "status.phase!=Succeeded,status.phase!=Failed"}
 _RUN: Final = re.compile(r"(?P<name>.+)-[0-9]+", re.ASCII)
 _UNKNOWN: Final = Failure(Reason.UNRESOLVED, "it is not known yet")
-
-Effectives = Callable[[str, Pod], Effective]
-"""What applies to a pod of a namespace."""
 
 
 class Readiness:
@@ -44,15 +42,15 @@ class Readiness:
         cluster: whose.
         nodes: what it can offer.
         known: tells the platforms of images; of those that are not known the verdict is Unknown.
-        effective: tells what policies say.
+        rulebook: tells what policies say, and by which labels they select pods.
 
     Attributes:
         totals: the figures by verdict, as last taken; empty before the first time.
     """
 
-    def __init__(self, cluster: Cluster, nodes: Nodes, known: Known, effective: Effectives) -> None:
+    def __init__(self, cluster: Cluster, nodes: Nodes, known: Known, rulebook: Rulebook) -> None:
         self.totals: Mapping[Verdict, Total] = {}
-        self._cluster, self._nodes, self._known, self._effective = cluster, nodes, known, effective
+        self._cluster, self._nodes, self._known, self._rulebook = cluster, nodes, known, rulebook
 
     async def take(self) -> None:
         """Judge anew.
@@ -60,16 +58,10 @@ class Readiness:
         Raises:
             ClusterError: what the API server answered.
         """
-        inventory = Inventory()
-        controllers = await self._controllers(inventory)
-        async with aclosing(self._cluster.pages(PODS, ALIVE)) as pages:
-            async for page, _ in pages:
-                for pod in page:
-                    inventory.add_pod(_promoted(pod, controllers))
-        workloads = inventory.workloads()
+        workloads = await self._listed()
         images = self._images(workloads)
-        machines = Machines(capacity=self._nodes.capacity)
-        asked = Question(ARCHITECTURE, images, machines, guarded=True, policy=self._effective)
+        machines = Machines(capacity=self._nodes.capacity, hardware=self._nodes.hardware(HARDWARE))
+        asked = Question(ARCHITECTURE, images, machines, guarded=True, policy=self._rulebook.effective)
         report = await asyncio.to_thread(make, workloads, asked, Origin("the cluster"))
         self.totals = report.verdicts
 
@@ -80,6 +72,16 @@ class Readiness:
         meaning = "{} that the pods of workloads request, by the verdict " + f"{about}."
         metrics.gauge("rightarch_workload_vcpu", meaning.format("vCPUs"), ("verdict",), self._vcpu)
         metrics.gauge("rightarch_workload_memory_bytes", meaning.format("Memory"), ("verdict",), self._memory)
+
+    async def _listed(self) -> Sequence[Workload]:
+        """All workloads. What is made of thousands of pods is made in a thread, so that nobody waits for it."""
+        inventory = Inventory(selecting=self._rulebook.policies.pod_labels)
+        controllers = await self._controllers(inventory)
+        async with aclosing(self._cluster.pages(PODS, ALIVE)) as pages:
+            async for page, _ in pages:
+                for pod in page:
+                    inventory.add_pod(_promoted(pod, controllers))
+        return await asyncio.to_thread(inventory.workloads)
 
     async def _controllers(self, inventory: Inventory) -> Mapping[tuple[str, str, str], str]:
         """Have the inventory take the controllers of pods.

@@ -1,6 +1,6 @@
 """Nodes: what of a cluster's machines matters to a report."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -82,6 +82,7 @@ class Nodes:
         pools: Karpenter's NodePools.
         sightings: which platform of which NodePool its NodeClaims have shown.
         capacity: what they and the NodePools can offer, where that is known already.
+        hardware: the architectures of machines by their labels that name some, likewise.
 
     Attributes:
         capacity: what they and the NodePools can offer.
@@ -94,11 +95,12 @@ class Nodes:
         sightings: Iterable[tuple[str, Platform]] = (),
         *,
         capacity: Capacity | None = None,
+        hardware: Mapping[tuple[str, str], Collection[str]] | None = None,
     ) -> None:
         self._nodes = {node.name: node for node in nodes}
         kinds = dict.fromkeys(node.kind for node in self._nodes.values())
         self.capacity = capacity or Capacity.of_kinds(kinds, pools, sightings)
-        self._seen = self._architectures()
+        self._seen = self._architectures() if hardware is None else hardware
 
     def __len__(self) -> int:
         return len(self._nodes)
@@ -117,10 +119,10 @@ class Nodes:
             return None
         return frozenset(architecture for found in each for architecture in found or ())
 
-    def _architectures(self) -> Mapping[tuple[str, str], set[str]]:
+    def _architectures(self) -> Mapping[tuple[str, str], Collection[str]]:
         seen: dict[tuple[str, str], set[str]] = {}
         for node in self._nodes.values():
-            for entry in node.hardware.items():
+            for entry in node.hardware.items() if node.architecture else ():
                 seen.setdefault(entry, set()).add(node.architecture)
         return seen
 
