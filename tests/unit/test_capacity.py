@@ -11,6 +11,7 @@ import yaml
 from rightarch.affinity import Constraints
 from rightarch.capacity import Capacity, Demand, Offer
 from rightarch.capacity import capacity as capacities
+from rightarch.policy import Kind, Policy
 from tests.controlplane import fake_node
 
 Object = dict[str, Any]
@@ -54,6 +55,11 @@ def pool(
     }
     given = READY if status is None else status
     return {"metadata": {"name": name}, "spec": {"template": template, **spec}, "status": given}
+
+
+def used(resource: str, amount: str) -> Object:
+    """The status of a NodePool that is Ready, and has so much of a resource."""
+    return {**READY, "resources": {resource: amount}}
 
 
 def claim(architecture: str, of: str = "general", os: str = "linux") -> Object:
@@ -105,6 +111,30 @@ def offers(capacity: Capacity, asked: Demand) -> tuple[Offer, Offer]:
 def test_a_nodepool_offers_what_its_requirements_name(requirements: list[str], expected: tuple[Offer, Offer]) -> None:
     """Yes where an architecture is named, no where it can't be, unknown where only a machine would tell."""
     assert offers(Capacity.of([], [pool(*requirements)]), demand()) == expected
+
+
+@pytest.mark.parametrize(
+    ("flexible", "asked", "expected"),
+    [
+        ({ARCH: 2}, demand(), YES),
+        ({ARCH: 2}, demand(architectures=frozenset({"arm64"})), UNKNOWN),
+        ({ARCH: 2}, demand("kubernetes.io/arch NotIn amd64"), UNKNOWN),
+        ({ARCH: 1}, demand(architectures=frozenset({"arm64"})), YES),
+        ({ARCH: 3}, demand(), UNKNOWN),
+        ({"karpenter.k8s.aws/instance-category": 2}, demand(), UNKNOWN),
+        ({"karpenter.k8s.aws/instance-category": 1}, demand(), YES),
+        ({"beta.kubernetes.io/arch": 2}, demand(architectures=frozenset({"arm64"})), UNKNOWN),
+    ],
+)
+def test_a_nodepool_that_wants_choice_is_sure_where_enough_is_left(
+    flexible: dict[str, int], asked: Demand, expected: Offer
+) -> None:
+    """`minValues` counts what the machines that suit the pod have; whether it insists is a setting of Karpenter."""
+    raw = pool("kubernetes.io/arch In amd64 arm64")
+    raw["spec"]["template"]["spec"]["requirements"] += [
+        {"key": key, "operator": "Exists", "minValues": least} for key, least in flexible.items()
+    ]
+    assert Capacity.of([], [raw]).answer(asked).offers["arm64"] is expected
 
 
 @pytest.mark.parametrize("requirements", [[], ["karpenter.k8s.aws/instance-family In m7g"]])
@@ -169,6 +199,11 @@ def test_labels_are_held_against_those_of_a_nodepool(asked: Demand, expected: Of
             NO,
         ),
         (pool("kubernetes.io/arch In arm64", limits={"cpu": "what"}), YES),
+        (pool("kubernetes.io/arch In arm64", limits={"nvidia.com/gpu": "0", "cpu": "100"}), YES),
+        (pool("kubernetes.io/arch In arm64", limits={"nvidia.com/gpu": "4"}, status=used("nvidia.com/gpu", "4")), YES),
+        (pool("kubernetes.io/arch In arm64", limits={"nvidia.com/gpu": "4"}, status=used("nvidia.com/gpu", "8")), NO),
+        (pool("kubernetes.io/arch In arm64", limits={"nodes": "3"}, status=used("nodes", "3")), NO),
+        (pool("kubernetes.io/arch In arm64", limits={"pods": "110"}, status=used("pods", "110")), NO),
         (pool("kubernetes.io/arch In arm64", startup=("cilium=starts:NoSchedule",)), YES),
         (pool("kubernetes.io/arch In arm64", taints=("dedicated=gpu:NoSchedule",)), NO),
         (pool("kubernetes.io/arch In arm64", taints=("dedicated=gpu:PreferNoSchedule",)), YES),
@@ -238,6 +273,12 @@ FULL = {**READY, "resources": {"cpu": "16"}}
             "NodePool general allows only amd64",
         ),
         (
+            Capacity.of([], [pool("kubernetes.io/arch DoesNotExist")]),
+            demand(),
+            "arm64",
+            "NodePool general does not allow it (DoesNotExist)",
+        ),
+        (
             Capacity.of([], [pool("kubernetes.io/arch In amd64", "topology.kubernetes.io/zone In a b")]),
             demand("topology.kubernetes.io/zone In c"),
             "amd64, arm64",
@@ -305,6 +346,32 @@ def test_an_architecture_behind_its_taint_comes_with_the_lines_to_add() -> None:
     assert (tolerated.offers["arm64"], tolerated.toleration_lines()) == (YES, "")
     reserved = Capacity.of([], [pool("kubernetes.io/arch In arm64", taints=("team=red:NoSchedule",))])
     assert reserved.answer(demand()).toleration_lines() == ""
+
+
+@pytest.mark.parametrize("value", ["true", "1", "1e3", "arm64", ""])
+@pytest.mark.parametrize("key", ["arm64", "example.com/arch"])
+def test_the_lines_to_add_are_what_a_policy_takes(key: str, value: str) -> None:
+    """Texts that YAML would take for a boolean or a number are quoted: the API server refuses these."""
+    pools = [pool("kubernetes.io/arch In arm64", taints=(f"{key}={value}:NoSchedule",))]
+    answer = Capacity.of([], pools).answer(demand(architectures=frozenset({"arm64"})))
+    spec = yaml.safe_load(answer.toleration_lines())
+    policy = Policy.of(Kind.CLUSTER, {"metadata": {"name": "p", "uid": "u"}, "spec": spec})
+    assert not policy.problem
+    [given] = spec["tolerations"]
+    tolerant = demand(architectures=frozenset({"arm64"}), tolerations=(given["toleration"],))
+    assert Capacity.of([], pools).answer(tolerant).offers["arm64"] is YES
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [("950", UNKNOWN), ("900", NO), ("1000", UNKNOWN)], ids=["above", "equal", "well above"]
+)
+def test_what_a_comparison_alone_tolerates_is_not_sure(value: str, expected: Offer) -> None:
+    """Not every scheduler makes comparisons, and nothing in the API tells: of a Node, and of a NodePool."""
+    asked = demand(tolerations=({"key": "sla", "operator": "Gt", "value": "900", "effect": "NoSchedule"},))
+    node = fake_node("n", "arm64", taints=[taint(f"sla={value}:NoSchedule")])
+    assert Capacity.of([node]).answer(asked).offers["arm64"] is expected
+    arm = pool("kubernetes.io/arch In arm64", taints=(f"sla={value}:NoSchedule",))
+    assert Capacity.of([], [arm]).answer(asked).offers["arm64"] is expected
 
 
 def test_nodes_of_a_kind_are_looked_at_once() -> None:

@@ -163,6 +163,7 @@ class Answers(BaseHTTPRequestHandler):
             ({"instance_type": "m7g.2xlarge", "zone": "a", "capacity_type": "on-demand"}, "0.3264"),
             ({"instance_type": "m7g.2xlarge", "zone": "a", "capacity_type": "spot"}, "0.1"),
             ({"instance_type": "mystery-8", "zone": "a", "capacity_type": "spot"}, "0.01"),
+            *(({"instance_type": "m7g.2xlarge", "zone": "b"}, price) for price in ("+Inf", "NaN", "0", "-1")),
         ],
     }
 
@@ -196,7 +197,7 @@ def url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def test_prices_of_karpenters_metrics(url: str) -> None:
-    """With zones and ways of buying; types of which nobody tells the architecture are left out."""
+    """With zones and ways of buying; what is no price, and types whose architecture nobody tells, are left out."""
     found = asyncio.run(prometheus.prices(url, nodes(2)))
     assert Answers.asked == ["/prometheus/api/v1/query"] * 3
     assert [(each.instance_type, each.architecture, each.price) for each in found.offerings] == [
@@ -243,7 +244,7 @@ def test_the_lines_for_a_policy_are_shown_once() -> None:
     inventory = Inventory(planned=True)
     manifests.fill(inventory, [pod("a", "good"), pod("b", "good")])
     found = make(inventory.workloads(), Question("arm64", {"good": BOTH}, Nodes([node])), Origin("c"))
-    toleration = "{key: kubernetes.io/arch, operator: Equal, value: arm64, effect: NoSchedule}"
+    toleration = '{"key": "kubernetes.io/arch", "operator": "Equal", "value": "arm64", "effect": "NoSchedule"}'
     lines = f"tolerations:\n- architecture: arm64\n  toleration: {toleration}\n"
     assert data(found)["policyLines"] == [lines]
     for form in ("table", "markdown"):

@@ -6,11 +6,25 @@ denied for it: what a cluster can offer changes, and Pending heals. Resources ar
 of other pods.
 """
 
-from rightarch.capacity.answer import Answer
+from rightarch.capacity.answer import Answer, toleration_lines
 from rightarch.capacity.capacity import Capacity, Platform, sighting
-from rightarch.capacity.demand import Demand
-from rightarch.capacity.nodes import NodeKind
+from rightarch.capacity.demand import Demand, current
+from rightarch.capacity.nodes import POOL, NodeKind, stated
 from rightarch.capacity.offer import Offer, Verdict
 from rightarch.capacity.pools import NodePool
 
-__all__ = ["Answer", "Capacity", "Demand", "NodeKind", "NodePool", "Offer", "Platform", "Verdict", "sighting"]
+__all__ = [
+    "POOL",
+    "Answer",
+    "Capacity",
+    "Demand",
+    "NodeKind",
+    "NodePool",
+    "Offer",
+    "Platform",
+    "Verdict",
+    "current",
+    "sighting",
+    "stated",
+    "toleration_lines",
+]

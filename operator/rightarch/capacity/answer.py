@@ -1,6 +1,7 @@
 """Answers: what the cluster offers one pod, and what to do where that is nothing."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from rightarch.affinity import ARCH_KEYS
@@ -51,15 +52,18 @@ class Answer:
 
     def toleration_lines(self) -> str:
         """What to add to the spec of a ClusterArchitecturePolicy so that pods tolerate those taints; empty if none."""
-        each = [(a, taint.toleration()) for a in self.verdicts for taint in self.missing(a)]
-        lines = [f"- architecture: {a}\n  toleration: {{{_flow(toleration)}}}\n" for a, toleration in each]
-        return "tolerations:\n" + "".join(lines) if lines else ""
+        return toleration_lines((a, taint.toleration()) for a in self.verdicts for taint in self.missing(a))
+
+
+def toleration_lines(tolerations: Iterable[tuple[str, Mapping[str, str]]]) -> str:
+    """What the spec of a policy says, as YAML, to give pods tolerations, each with its architecture; empty if none.
+
+    Each toleration is JSON, and so in quotes: a taint may well be called true or 1, which YAML takes for no text.
+    """
+    lines = [f"- architecture: {a}\n  toleration: {json.dumps(dict(toleration))}\n" for a, toleration in tolerations]
+    return "tolerations:\n" + "".join(lines) if lines else ""
 
 
 def _stands_for(taint: Taint, architecture: str) -> bool:
     named = taint.key in ARCH_KEYS or taint.key.rpartition("/")[2] in {"arch", "architecture"}
     return named or architecture in {taint.value, taint.key}
-
-
-def _flow(toleration: Mapping[str, str]) -> str:
-    return ", ".join(f"{key}: {value}" for key, value in toleration.items())

@@ -10,7 +10,7 @@ import orjson
 from rightarch.affinity import ARCH_KEYS, OS_KEYS
 from rightarch.capacity.answer import Answer
 from rightarch.capacity.demand import Demand
-from rightarch.capacity.nodes import POOL, NodeKind
+from rightarch.capacity.nodes import POOL, NodeKind, stated
 from rightarch.capacity.offer import Offer, Verdict, best
 from rightarch.capacity.pools import NodePool
 
@@ -50,7 +50,7 @@ class Capacity:
     @classmethod
     def of_nodes(cls, nodes: Iterable[Mapping[str, str]]) -> "Capacity":
         """The capacity of some Nodes, given the labels of each; one that lacks either label counts for nothing."""
-        pairs = ((_first(labels, OS_KEYS), _first(labels, ARCH_KEYS)) for labels in nodes)
+        pairs = ((stated(labels, OS_KEYS), stated(labels, ARCH_KEYS)) for labels in nodes)
         return cls(frozenset((os, architecture) for os, architecture in pairs if os and architecture))
 
     @classmethod
@@ -116,6 +116,17 @@ class Capacity:
                 return None
         return Answer(demand, verdicts).message or None
 
+    def barred(self, demand: Demand, architecture: str) -> Verdict | None:
+        """The nearest NodePool that has an architecture, where nothing but labels that the pod asks for keeps it out.
+
+        None where a node can or may be had, and where something else is in the way. Labels of Nodes are no such reason:
+        there may be others tomorrow, while a NodePool says what it will never have. Taints may be in the way besides.
+        """
+        if self._verdict(demand, architecture).offer is not Offer.NO:
+            return None
+        each = (pool.verdict(demand, architecture, shown=False) for pool in self.pools)
+        return best(verdict for verdict in each if verdict and verdict.labels)
+
     @cached_property
     def _told(self) -> dict[Hashable, bool]:
         """What ``_offered`` said of pods."""
@@ -179,13 +190,9 @@ class Capacity:
 
 def sighting(labels: Mapping[str, str]) -> tuple[str, Platform] | None:
     """The NodePool of a Node or NodeClaim, and the platform that it shows; None where it has or tells none."""
-    pool, os, architecture = labels.get(POOL), _first(labels, OS_KEYS), _first(labels, ARCH_KEYS)
+    pool, os, architecture = labels.get(POOL), stated(labels, OS_KEYS), stated(labels, ARCH_KEYS)
     return (pool, (os or "linux", architecture)) if pool and architecture else None
 
 
 def _nobody(architecture: str, pools: tuple[NodePool, ...]) -> str:
     return f"no Node has {architecture}" + ("" if pools else ", and there is no NodePool")
-
-
-def _first(labels: Mapping[str, str], keys: Iterable[str]) -> str:
-    return next((labels[key] for key in keys if key in labels), "")

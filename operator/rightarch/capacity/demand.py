@@ -43,7 +43,7 @@ class Way:
         found: dict[str, Allowed] = {}
         for key, allowed in self.wants.items():
             if key not in _PLATFORM:
-                name = normal(key)
+                name = current(key)
                 found[name] = found[name] & allowed if name in found else allowed
         return found
 
@@ -85,7 +85,7 @@ class Demand:
         return f"{ARCH} In [{listed(self.architectures)}] ({self.os})"
 
 
-def normal(key: str) -> str:
+def current(key: str) -> str:
     """The present name of a label."""
     return _ALIASES.get(key, key)
 

@@ -1,6 +1,6 @@
 """Nodes: those that look alike to the scheduler are one."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from sys import intern
@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from rightarch import taints
 from rightarch.affinity import ARCH_KEYS, OS_KEYS
-from rightarch.capacity.demand import Way
+from rightarch.capacity.demand import Way, current
 from rightarch.capacity.offer import Obstacle, Offer, Verdict, best
 from rightarch.taints import Taint, Tolerations
 
@@ -53,7 +53,7 @@ class NodeKind:
     @cached_property
     def platform(self) -> tuple[str, str] | None:
         """The operating system and the architecture; None where a label is missing."""
-        os, architecture = _first(self.labels, OS_KEYS), _first(self.labels, ARCH_KEYS)
+        os, architecture = stated(self.labels, OS_KEYS), stated(self.labels, ARCH_KEYS)
         return (os, architecture) if os and architecture else None
 
     @property
@@ -74,7 +74,8 @@ class NodeKind:
         suiting = [way for way in ways if next(self._unsuited(way), None) is None]
         if not suiting:
             return Offer.NO
-        return Offer.YES if not keeping and any(map(self._tells, suiting)) else Offer.UNKNOWN
+        sure = not keeping and not (self.taints and taints.doubtful(self.taints, tolerations))
+        return Offer.YES if sure and any(map(self._tells, suiting)) else Offer.UNKNOWN
 
     def verdict(self, ways: Sequence[Way], tolerations: Tolerations) -> Verdict:
         """Whether they can take a pod, and what is in the way; the arguments are those of `offer`."""
@@ -82,9 +83,8 @@ class NodeKind:
         keeping = taints.untolerated(self.taints, tolerations)
         kept = [_kept_away(taint) for taint in keeping if not taint.passes]
         source = f"the nearest {self.platform[1]} Node"
-        each = (
-            Verdict.of(source, [*self._mismatches(way), *kept], sure=not keeping and self._tells(way)) for way in ways
-        )
+        sure = not keeping and not taints.doubtful(self.taints, tolerations)
+        each = (Verdict.of(source, [*self._mismatches(way), *kept], sure=sure and self._tells(way)) for way in ways)
         return best(each) or Verdict(Offer.NO, source)
 
     def _tells(self, way: Way) -> bool:
@@ -104,12 +104,13 @@ class NodeKind:
         for key in self._unsuited(way):
             value, allowed = self.labels.get(key), way.wants[key]
             has = f"lacks the label {key}" if value is None else f"has {key}={value}"
-            yield Obstacle(f"{has}, and the pod asks for {key} {allowed}")
+            yield Obstacle(f"{has}, and the pod asks for {key} {allowed}", label=current(key))
 
 
 def _kept_away(taint: Taint) -> Obstacle:
     return Obstacle("is cordoned", None) if taint == taints.CORDON else Obstacle.of_taint(taint)
 
 
-def _first(labels: Mapping[str, str], keys: tuple[str, ...]) -> str:
+def stated(labels: Mapping[str, str], keys: Iterable[str]) -> str:
+    """What labels say under the first of some names that is there; empty where none is."""
     return next((labels[key] for key in keys if key in labels), "")

@@ -24,10 +24,12 @@ class Obstacle:
     Attributes:
         text: for people, to be read after the name of what would have to give it.
         taint: the taint that is not tolerated, if that is it.
+        label: the label of which the pod asks for another value, if that is it.
     """
 
     text: str
     taint: Taint | None = None
+    label: str | None = None
 
     @classmethod
     def of_taint(cls, taint: Taint) -> "Obstacle":
@@ -58,8 +60,18 @@ class Verdict:
     @property
     def missing(self) -> tuple[Taint, ...]:
         """The taints that are all that is in the way; empty where it is something else too."""
-        taints = tuple(obstacle.taint for obstacle in self.obstacles if obstacle.taint)
-        return taints if len(taints) == len(self.obstacles) else ()
+        return self.taints if len(self.taints) == len(self.obstacles) else ()
+
+    @property
+    def labels(self) -> frozenset[str]:
+        """The labels that are in the way, by their present names; empty where something else is, taints aside."""
+        own = all(obstacle.label or obstacle.taint for obstacle in self.obstacles)
+        return frozenset(obstacle.label for obstacle in self.obstacles if obstacle.label) if own else frozenset()
+
+    @property
+    def taints(self) -> tuple[Taint, ...]:
+        """The taints that are in the way, whatever else is."""
+        return tuple(obstacle.taint for obstacle in self.obstacles if obstacle.taint)
 
     def __str__(self) -> str:
         return f"{self.source} {' and '.join(obstacle.text for obstacle in self.obstacles)}"

@@ -1,18 +1,21 @@
 """NodePools: what Karpenter can buy.
 
-Source: sigs.k8s.io/karpenter, ``pkg/controllers/provisioning`` (which NodePools are asked, limits) and
-``pkg/scheduling`` (Requirements.Compatible): labels that providers know need not be in a NodePool, others must be.
+Source: sigs.k8s.io/karpenter, ``pkg/controllers/provisioning`` (which NodePools are asked, limits), ``pkg/scheduling``
+(Requirements.Compatible): labels that providers know need not be in a NodePool, others must be; and
+``pkg/cloudprovider`` (InstanceTypes.SatisfiesMinValues): of each label that has ``minValues``, the instance types that
+are left for a pod must have so many values. What types there are, and whether Karpenter insists (its setting
+MIN_VALUES_POLICY), nothing in the cluster tells.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
 from rightarch import taints
 from rightarch.affinity import ARCH, OS
 from rightarch.capacity.allowed import Allowed, listed, read
-from rightarch.capacity.demand import Demand, Way, normal
+from rightarch.capacity.demand import Demand, Way, current
 from rightarch.capacity.nodes import OWN, POOL
 from rightarch.capacity.offer import Obstacle, Verdict, best
 from rightarch.quantities import parse
@@ -41,6 +44,9 @@ _MACHINES: Final = (
     "image-family",
 )
 """How the keys end that name machines or what boots them: each of these has one architecture, and nobody says which."""
+_USUAL: Final = frozenset({"cpu", "memory", "ephemeral-storage", "pods", "nodes"})
+"""Resources of which every machine has some, so that at the limit none can be had. Of others, such as GPUs, most have
+none: these are still bought at the limit, and no longer beyond it."""
 _PROVIDERS: Final = ("kubernetes.io", "k8s.io", "amazonaws.com", "azure.com", "google.com", "k8s.aws")
 _MAX_MESSAGE: Final = 200
 
@@ -52,8 +58,8 @@ class NodePool:
     Attributes:
         name: its name.
         requirements: what it admits of each label, those of its template included.
-        taints: those that its nodes have for good.
-        startup: those that its nodes have at first.
+        taints: those that its nodes have for good; startup taints keep nobody away.
+        least: per label, how many values the instance types that are left for a pod must have, where that is several.
         weight: those of more are asked first.
         obstacles: why it buys nothing at all now.
         certain: whether Karpenter has said that it is ready.
@@ -62,7 +68,7 @@ class NodePool:
     name: str
     requirements: Mapping[str, Allowed]
     taints: tuple[Taint, ...] = ()
-    startup: tuple[Taint, ...] = ()
+    least: Mapping[str, int] = field(default_factory=dict)
     weight: int = 0
     obstacles: tuple[Obstacle, ...] = ()
     certain: bool = True
@@ -78,7 +84,7 @@ class NodePool:
             name,
             _requirements(name, template),
             taints.read(own.get("taints")),
-            taints.read(own.get("startupTaints")),
+            _least(own),
             int(spec.get("weight") or 0),
             tuple(_obstacles(raw, spec, status, ready)),
             certain=ready.get("status") == "True" and spec.get("replicas") is None,
@@ -122,6 +128,7 @@ class NodePool:
         obstacles = [*self._closed(demand, architecture), *self._mismatches(way)]
         known = all(key in self.requirements or not _is_known_to_providers(key) for key in way.labels)
         sure = self.certain and known and (shown or architecture in self.named) and self._has(demand.os)
+        sure = sure and not self._limited(way, demand) and not taints.doubtful(self.taints, demand.tolerations)
         return Verdict.of(self.source, obstacles, sure=sure)
 
     def _closed(self, demand: Demand, architecture: str) -> Iterator[Obstacle]:
@@ -139,9 +146,16 @@ class NodePool:
         for key, wanted in way.labels.items():
             allowed = self.requirements.get(key)
             if allowed and (allowed & wanted).empty:
-                yield Obstacle(f"allows {key} {allowed}, and the pod asks for {key} {wanted}")
+                yield Obstacle(f"allows {key} {allowed}, and the pod asks for {key} {wanted}", label=key)
             elif allowed is None and wanted.needs and not _is_known_to_providers(key):
-                yield Obstacle(f"sets no label {key}, and the pod asks for {key} {wanted}")
+                yield Obstacle(f"sets no label {key}, and the pod asks for {key} {wanted}", label=key)
+
+    def _limited(self, way: Way, demand: Demand) -> bool:
+        """Whether the instance types that are left for a pod may be too much alike; of architectures that is known."""
+        return any(
+            key != ARCH or sum(way.admits(demand.os, each) for each in self.named & demand.architectures) < least
+            for key, least in self.least.items()
+        )
 
     def _has(self, os: str) -> bool:
         """Whether it is sure to have an operating system; one that names none has Linux, if anything is usual."""
@@ -161,7 +175,12 @@ def _requirements(name: str, template: Mapping[str, Any]) -> Mapping[str, Allowe
     labels = {POOL: name, **((template.get("metadata") or {}).get("labels") or {})}
     expressions = [{"key": key, "operator": "In", "values": [value]} for key, value in labels.items()]
     expressions += (template.get("spec") or {}).get("requirements") or []
-    return read({**each, "key": normal(each["key"])} for each in expressions)
+    return read({**each, "key": current(each["key"])} for each in expressions)
+
+
+def _least(own: Mapping[str, Any]) -> Mapping[str, int]:
+    each = [(current(raw["key"]), int(raw.get("minValues") or 0)) for raw in own.get("requirements") or ()]
+    return {key: max(least for name, least in each if name == key) for key, least in each if least > 1}
 
 
 def _obstacles(
@@ -177,19 +196,20 @@ def _obstacles(
         yield Obstacle("has a fixed number of nodes, which is 0")
     used = status.get("resources") or {}
     for resource, limit in (spec.get("limits") or {}).items():
-        if _reached(str(used.get(resource) or "0"), str(limit)):
+        if _reached(resource, str(used.get(resource) or "0"), str(limit)):
             yield Obstacle(f"is at its limit of {limit} for {resource}")
 
 
-def _reached(used: str, limit: str) -> bool:
+def _reached(resource: str, used: str, limit: str) -> bool:
+    """Whether a limit leaves no machine at all."""
     try:
-        return parse(used) >= parse(limit)
+        return parse(used) >= parse(limit) if resource in _USUAL else parse(used) > parse(limit)
     except ValueError:
         return False
 
 
 def _allows(allowed: Allowed) -> str:
-    return f"allows only {listed(allowed.named)}" if allowed.named is not None else f"does not allow it ({allowed})"
+    return f"allows only {listed(allowed.named)}" if allowed.named else f"does not allow it ({allowed})"
 
 
 def _condition(status: Mapping[str, Any], kind: str) -> Mapping[str, str]:
