@@ -24,3 +24,18 @@ def calls(work: Callable[[], object]) -> int:
     finally:
         sys.setprofile(before)
     return count
+
+
+def growth(prepare: Callable[[int], Callable[[], object]], count: int = 100) -> float:
+    """How work grows with what there is to do: 2 where each thing costs the same, 4 where it costs as much as all.
+
+    Args:
+        prepare: gives the work on so many things; what it does itself is not counted.
+        count: of the things to begin with.
+
+    Returns:
+        The ratio of what is added by going to four times as many from twice as many to what is added before: what
+        work costs but once is in neither.
+    """
+    few, more, many = (calls(prepare(count * times)) for times in (1, 2, 4))
+    return (many - more) / (more - few)

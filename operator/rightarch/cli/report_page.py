@@ -86,15 +86,16 @@ def _charts(report: Report) -> View:
 
 
 def _table(report: Report) -> View:
-    numbers = ["Pods", "vCPU", "Memory"]
-    numbers += ["vCPU used", "Memory used"] if _has_usage(report) else []
+    numbers, measured = ["Pods", "vCPU", "Memory"], any(row.workload.usage for row in report.rows)
+    numbers += ["vCPU used", "Memory used"] if measured else []
     numbers += ["Cost/h", "Saves/h"] if report.prices is not None else []
     columns: list[View] = [
         {"name": name, "number": False} for name in ("Verdict", "At risk", "Namespace", "Kind", "Name")
     ]
     columns += [{"name": name, "number": True} for name in numbers] + [{"name": "Why", "number": False}]
     images = {each.image: number for number, each in enumerate(report.blockers)}
-    return {"columns": columns, "rows": [_row(row, order, report, images) for order, row in enumerate(report.rows)]}
+    rows = [_row(row, order, images, measured=measured) for order, row in enumerate(report.rows)]
+    return {"columns": columns, "rows": rows}
 
 
 def _facts(report: Report) -> Iterable[View]:
@@ -215,8 +216,9 @@ def _finding(blocker: Blocker, number: int, report: Report) -> View:
     size = f"{report_text.vcpu(held.requests)} vCPU, {report_text.memory(held.requests)}"
     told = f"{_counted(held.workloads, 'workload')}, {size}"
     told += f", {report_text.per_hour(held.cost.now)} an hour" if report.prices is not None else ""
-    alone = [each for each in blocker.one_away if each not in blocker.sidecar_away]
-    others = [each for each in blocker.owners if each not in blocker.one_away]
+    away, helped = frozenset(blocker.one_away), frozenset(blocker.sidecar_away)
+    alone = [each for each in blocker.one_away if each not in helped]
+    others = [each for each in blocker.owners if each not in away]
     lists = (
         ("One sidecar away", blocker.sidecar_away),
         ("One image away", alone),
@@ -237,7 +239,8 @@ def _some(owners: Sequence[Owner]) -> tuple[list[View], int]:
     return shown, len(owners) - len(shown)
 
 
-def _row(row: Row, order: int, report: Report, images: Mapping[str, int]) -> View:
+def _row(row: Row, order: int, images: Mapping[str, int], *, measured: bool) -> View:
+    """A row of the table, in which usage has columns where any was measured."""
     owner, judgement = row.workload.owner, row.judgement
     linked = [name for name in judgement.blocking if name in images]
     return {
@@ -249,7 +252,7 @@ def _row(row: Row, order: int, report: Report, images: Mapping[str, int]) -> Vie
         "namespace": printing.plain(owner.namespace),
         "kind": printing.plain(owner.kind),
         "name": printing.plain(owner.name),
-        "numbers": list(_numbers(row, report)),
+        "numbers": list(_numbers(row, measured=measured)),
         "held": row.nodes_held,
         "cause": "" if linked and row.verdict is Verdict.BLOCKED else printing.plain(judgement.cause),
         "images": [{"href": f"image-{images[name]}", "name": printing.plain(name)} for name in linked],
@@ -257,21 +260,17 @@ def _row(row: Row, order: int, report: Report, images: Mapping[str, int]) -> Vie
     }
 
 
-def _numbers(row: Row, report: Report) -> Iterable[View]:
+def _numbers(row: Row, *, measured: bool) -> Iterable[View]:
     workload, usage, cost = row.workload, row.workload.usage, row.cost
     yield {"value": workload.pods, "told": f"{workload.pods:,}"}
     yield {"value": workload.requests.cpu, "told": report_text.vcpu(workload.requests)}
     yield {"value": workload.requests.memory, "told": report_text.memory(workload.requests)}
-    if _has_usage(report):
+    if measured:
         yield {"value": usage.cpu if usage else -1, "told": report_text.vcpu(usage) if usage else "-"}
         yield {"value": usage.memory if usage else -1, "told": report_text.memory(usage) if usage else "-"}
     if cost is not None:
         yield {"value": cost.now, "told": report_text.per_hour(cost.now)}
         yield {"value": cost.saved, "told": report_text.per_hour(cost.saved)}
-
-
-def _has_usage(report: Report) -> bool:
-    return any(row.workload.usage for row in report.rows)
 
 
 def _id(owner: Owner) -> str:

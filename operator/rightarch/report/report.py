@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 
 from rightarch.report.money import Cost, Purse
@@ -112,9 +113,9 @@ class Origin:
     known: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Report:
-    """The report.
+    """The report. Sums are made when they are asked for, once each: those who show it ask for them line by line.
 
     Attributes:
         architecture: the wanted one.
@@ -135,17 +136,17 @@ class Report:
     fleet: float = 0.0
     storage: Storage | None = None
 
-    @property
+    @cached_property
     def total(self) -> Total:
         """Everything."""
         return Total.of(self.rows)
 
-    @property
+    @cached_property
     def verdicts(self) -> Mapping[Verdict, Total]:
         """The workloads of each verdict; of all verdicts, in the order of the best."""
         return {verdict: Total.of(row for row in self.rows if row.verdict is verdict) for verdict in Verdict}
 
-    @property
+    @cached_property
     def namespaces(self) -> Mapping[str, Mapping[Verdict, Total]]:
         """The same by namespace, the one that asks for most first."""
         rows: dict[str, list[Row]] = {}
@@ -157,7 +158,7 @@ class Report:
             for name, of in ordered
         }
 
-    @property
+    @cached_property
     def ready(self) -> float:
         """The share of the requested CPU that can run on the architecture as it is; of workloads where none is."""
         everything, ready = self.total, self.verdicts[Verdict.READY]
@@ -165,17 +166,17 @@ class Report:
             return ready.requests.cpu / everything.requests.cpu
         return ready.workloads / everything.workloads if everything.workloads else 0.0
 
-    @property
+    @cached_property
     def by_cpu(self) -> bool:
         """Whether shares are those of requested CPU; else nothing requests any, and workloads are counted."""
         return self.total.requests.cpu > 0
 
-    @property
+    @cached_property
     def lines(self) -> tuple[str, ...]:
         """What to add to a policy so that pods are let on to nodes with a taint; each once."""
         return tuple(dict.fromkeys(row.judgement.lines for row in self.rows if row.judgement.lines))
 
-    @property
+    @cached_property
     def risks(self) -> Mapping[Risk, int]:
         """How many workloads are at risk."""
         found = Counter(row.judgement.risk for row in self.rows)
