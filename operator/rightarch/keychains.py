@@ -103,11 +103,11 @@ class Keychains:
 
     def of_names(self, namespace: str, names: Sequence[str]) -> Keys:
         """Those of pods in a namespace that have these pull secrets."""
-        usable = _usable(names) if names and self._readable(namespace) else ()
-        scope = pull_scope(namespace, usable)
-        own = (PullSecrets(self._reader, namespace, usable, scope),) if usable else ()
+        own = usable(names) if names and self._readable(namespace) else ()
+        scope = pull_scope(namespace, own)
+        secrets = (PullSecrets(self._reader, namespace, own, scope),) if own else ()
         identity = (each if self._shared else Scoped(each, scope) for each in self._identity)
-        return Chain((*own, *identity), asker=namespace)
+        return Chain((*secrets, *identity), asker=namespace)
 
     def _readable(self, namespace: str) -> bool:
         return namespace in self._namespaces or EVERYWHERE in self._namespaces
@@ -221,8 +221,8 @@ def _identity(settings: ProcessSettings) -> Iterator[Keychain]:
         yield CloudKeychain.of(settings.cloud_credentials, settings.registry_ca_file)
 
 
-def _usable(names: Sequence[str]) -> tuple[str, ...]:
-    """Names that a Secret can have, and no more than anybody needs: authors of pods choose them."""
+def usable(names: Sequence[str]) -> tuple[str, ...]:
+    """Names that a Secret or a ServiceAccount can have, and no more than anybody needs: authors of pods choose them."""
     return tuple(name for name in names if _NAME.fullmatch(name))[:MAX_SECRETS]
 
 

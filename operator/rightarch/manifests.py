@@ -122,8 +122,7 @@ def read(text: str, file: str) -> Manifests:
                 workloads.append(found)
                 continue
             objects.append(thing)
-            if where := _containers(thing):
-                notes.append(_passed_over(thing, where, place))
+            notes += passed_over(thing, place)
     return Manifests(documents, tuple(workloads), tuple(objects), tuple(notes))
 
 
@@ -220,10 +219,15 @@ def _group(thing: Object) -> str:
     return group if slash else ""
 
 
-def _passed_over(thing: Object, where: str, place: str) -> str:
+def passed_over(thing: Object, place: str) -> tuple[str, ...]:
+    """What to tell of an object of a kind that is not known: a sentence where it has containers, else nothing."""
+    where = _containers(thing)
+    if not where:
+        return ()
     name = _mapping(thing.get("metadata")).get("name")
     what = f"{place}: {thing['kind']} {name} ({thing.get('apiVersion')})"
-    return f"{what} is passed over: {where} has containers, but the kind is not known; its pods are decided on creation"
+    why = f"{where} has containers, but the kind is not known; its pods are decided on creation"
+    return (f"{what} is passed over: {why}",)
 
 
 def _containers(value: object, path: str = "", depth: int = 0) -> str:

@@ -106,3 +106,26 @@ async def test_a_list_of_tags_may_be_anything(
     assert {row["verdict"] for row in found["workloads"]} == {"Blocked"}
     assert len(lists) == 10
     assert server.requests() == []
+
+
+async def test_an_index_without_sizes_has_its_verdict(authority: CertificateAuthority, tmp_path: Path) -> None:
+    """Nodes run such an image, and the webhook decides on it: only how large it is can't be told, which is."""
+    root = attested("linux/amd64", "linux/arm64", salt="sizeless").root
+    body = json.loads(root.body)
+    for entry in body["manifests"]:
+        del entry["size"]
+
+    async def handle(_: Asked, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer(200, json.dumps(body).encode(), content_type=root.media_type))
+
+    async with FaultServer(authority, handle) as faults:
+        found = await report(tmp_path, authority, app=f"{faults.host}/sizeless:1")
+        spared = await report(tmp_path, authority, "--sizes=none", app=f"{faults.host}/sizeless:1")
+    assert [row["verdict"] for each in (found, spared) for row in each["workloads"]] == ["Ready", "Ready"]
+    assert found["storage"] == {
+        "bytes": 0,
+        "platforms": {},
+        "images": 0,
+        "passedOver": {"because of MalformedImage": 1},
+    }
+    assert spared["storage"] is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +13,22 @@ from rightarch.cli import app
 if TYPE_CHECKING:
     from pathlib import Path
 
+MANIFESTS = """
+apiVersion: v1
+kind: Pod
+metadata: {name: web}
+spec: {containers: [{name: c, image: "!no image"}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: other, namespace: audit}
+spec: {containers: [{name: c, image: "!no image"}]}
+---
+apiVersion: argoproj.io/v1alpha1
+kind: Workflow
+metadata: {name: w}
+spec: {templates: [{containerSet: {containers: [{name: c, image: "!no image"}]}}]}
+"""
 PRICES = "instance_type,architecture,vcpu,memory_gib,price_per_hour\n"
 
 
@@ -22,6 +39,8 @@ PRICES = "instance_type,architecture,vcpu,memory_gib,price_per_hour\n"
         (["-f", "a.yaml", "-A"], "-f is read without a cluster"),
         (["-f", "a.yaml", "--prometheus", "http://127.0.0.1:9"], "-f is read without a cluster"),
         (["--price-label", "a", "--prometheus", "b"], "give one of them, since sources are never mixed"),
+        (["--prometheus", "http://["], "--prometheus: this is no URL such as http://prometheus.example:9090"),
+        (["--prometheus", "prometheus:9090"], "--prometheus: this is no URL such as"),
         (["--fail-on", "blocked,everything"], "--fail-on: 'everything' is none of blocked, unknown, at-risk"),
         (["--arch", "AVR 8"], "--arch: 'AVR 8' is no architecture of nodes"),
         (["--token-realm", "x"], "'x' is not REGISTRY=HOST"),
@@ -75,3 +94,17 @@ def test_the_name_of_a_file_tells_its_form(tmp_path: Path, name: str, begins: st
     assert (result.exit_code, result.stdout) == (0, "")
     assert file.read_text().startswith(begins)
     assert file.stat().st_mode & 0o777 == 0o640
+
+
+def test_manifests_without_a_namespace_are_found_by_any(tmp_path: Path) -> None:
+    """They are in the namespace that is asked about; what is left out or passed over is told beside the report."""
+    (tmp_path / "a.yaml").write_text(MANIFESTS)
+    arguments = ["report", "-f", str(tmp_path / "a.yaml"), "--fail-on", "unknown", "-o", "json"]
+    done = CliRunner().invoke(app, [*arguments, "-n", "shop"])
+    assert done.exit_code == 3
+    report = json.loads(done.stdout)
+    assert [(row["namespace"], row["name"]) for row in report["workloads"]] == [("shop", "web")]
+    passed, left = report["source"]["notes"]
+    assert "Workflow w (argoproj.io/v1alpha1) is passed over" in passed
+    assert left == "workloads of namespaces that -n does not name are left out: audit"
+    assert f"rightarch: {passed}\nrightarch: {left}\n" == done.stderr

@@ -11,6 +11,7 @@ from kubernetes.utils.quantity import parse_quantity
 
 from rightarch.errors import SettingsError
 from rightarch.report import manifests, prices, tags
+from rightarch.report.inventory import Inventory
 from rightarch.report.money import Cost, Purse
 from rightarch.report.nodes import Node, Nodes
 from rightarch.report.prices import Offering, PriceList
@@ -254,5 +255,89 @@ def test_a_manifest_that_is_wrong_is_told_by_place(text: str, said: str) -> None
 def test_lists_and_empty_documents_are_read() -> None:
     """As kubectl and helm print them."""
     text = "---\n# a comment\n---\nkind: PodList\nitems:\n- metadata: {name: a}\n- metadata: {name: b}\n"
-    kinds: list[Any] = [(thing["kind"], thing["metadata"]["name"]) for thing in manifests.read(text, "f")]
+    kinds: list[Any] = [(thing["kind"], thing["metadata"]["name"]) for thing in manifests.read(text, "f").objects]
     assert kinds == [("Pod", "a"), ("Pod", "b")]
+
+
+DEPLOYMENT = """apiVersion: apps/v1
+kind: Deployment
+metadata: {name: a}
+spec: {replicas: 1, template: {metadata: {}, spec: {containers: [{name: c, image: x}]}}}
+status: {}
+"""
+JOB = DEPLOYMENT.replace("apps/v1", "batch/v1").replace("Deployment", "Job").replace("replicas", "parallelism")
+TEMPLATE, TEXT = "f.yaml:1 (Deployment), spec.template: ", "must be text"
+LAST = "spec: {containers"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("status: {}", "status: x", "f.yaml:1 (Deployment): status must be an object"),
+        ("name: a}", "name: a, ownerReferences: x}", "f.yaml:1 (Deployment): metadata.ownerReferences must be a list"),
+        (
+            "name: a}",
+            "name: a, ownerReferences: [{controller: true}]}",
+            "f.yaml:1 (Deployment): metadata.ownerReferences must be a list of objects with apiVersion, kind, name",
+        ),
+        ("name: a}", "name: 7}", f"f.yaml:1 (Deployment): metadata.name {TEXT}"),
+        ("name: a}", "name: a, namespace: 7}", f"f.yaml:1 (Deployment): metadata.namespace {TEXT}"),
+        ("name: a}", "name: a, uid: [a]}", f"f.yaml:1 (Deployment): metadata.uid {TEXT}"),
+        ("metadata: {},", "metadata: x,", f"{TEMPLATE}metadata must be an object"),
+        (LAST, "spec: {runtimeClassName: [a], containers", f"{TEMPLATE}spec.runtimeClassName {TEXT}"),
+        (LAST, "spec: {os: {name: 5}, containers", f"{TEMPLATE}spec.os.name {TEXT}"),
+        (LAST, "spec: {serviceAccountName: [a], containers", f"{TEMPLATE}spec.serviceAccountName {TEXT}"),
+        (LAST, "spec: {nodeName: [a], containers", f"{TEMPLATE}spec.nodeName {TEXT}"),
+        (
+            LAST,
+            "spec: {tolerations: [{key: a, value: true}], containers",
+            f"f.yaml:1 (Deployment), spec.template, spec.tolerations: value {TEXT}",
+        ),
+        *(
+            (
+                "replicas: 1",
+                f"replicas: {count}",
+                "f.yaml:1 (Deployment): spec.replicas must be a whole number from 0 to 2147483647",
+            )
+            for count in (10**30, 10**400, 2**31, -1, "many", "true")
+        ),
+    ],
+)
+def test_a_workload_that_is_wrong_is_told_by_place(before: str, after: str, said: str) -> None:
+    """What an API server would refuse is nothing that later steps could meet; as it was, the same file is read."""
+    assert manifests.read(DEPLOYMENT, "f.yaml").objects
+    with pytest.raises(SettingsError) as raised:
+        manifests.read(DEPLOYMENT.replace(before, after), "f.yaml")
+    assert str(raised.value).startswith(said)
+
+
+def test_the_status_of_a_job_that_is_wrong_is_told() -> None:
+    """By it a job is known that has ended."""
+    assert manifests.read(JOB, "f.yaml").objects
+    with pytest.raises(SettingsError, match=r"f\.yaml:1 \(Job\): status\.conditions must be a list of objects"):
+        manifests.read(JOB.replace("status: {}", "status: {conditions: [1]}"), "f.yaml")
+
+
+def test_objects_without_a_namespace_are_in_the_one_that_is_asked_about() -> None:
+    """As kubectl would put them there; those that name another are left out, which is told."""
+    named = DEPLOYMENT.replace("name: a}", "name: b, namespace: audit}")
+    objects = manifests.read(f"{DEPLOYMENT}---\n{named}", "f").objects
+    for namespaces, owners, left in (
+        ((), ["Deployment audit/b", "Deployment default/a"], set()),
+        (("shop",), ["Deployment shop/a"], {"audit"}),
+        (("audit", "shop"), ["Deployment audit/a", "Deployment audit/b"], set()),
+    ):
+        inventory = Inventory(planned=True)
+        assert manifests.fill(inventory, objects, namespaces) == left
+        assert [str(each.owner) for each in inventory.workloads()] == owners
+
+
+def test_what_is_no_workload_and_has_containers_is_told() -> None:
+    """It makes pods all the same; an object that has its template where controllers have it counts, of any kind."""
+    templates = "{templates: [{containerSet: {containers: [{name: c, image: x}]}}]}"
+    workflow = f"apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nmetadata: {{name: w}}\nspec: {templates}\n"
+    rollout = DEPLOYMENT.replace("apps/v1", "argoproj.io/v1alpha1").replace("Deployment", "Rollout")
+    [note] = manifests.read(f"{workflow}---\n{rollout}---\nkind: Service\n", "f.yaml").notes
+    assert note.startswith(
+        "f.yaml: Workflow w (argoproj.io/v1alpha1) is passed over: spec.templates[0].containerSet has"
+    )

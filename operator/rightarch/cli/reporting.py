@@ -78,6 +78,8 @@ def run(wanted: Wanted) -> int:
         RightarchError: nothing can be told.
     """
     listed = _listed(wanted)
+    if wanted.prometheus is not None:
+        prometheus.check(wanted.prometheus)
     found = asyncio.run(_reported(wanted, listed))
     _write(_text(found, wanted), wanted.output_file)
     for note in found.origin.notes:
@@ -136,7 +138,7 @@ async def _asked(wanted: Wanted, collected: Collected, registry: Registry, pulli
     shelf = Shelf()
     shelf.leave("that the cluster knows: no registry was asked for them", len(known))
     async with Progress(str(each.reference) for each in todo) as progress:
-        seeing = Looking(registry, lambda reference: progress.done(str(reference)))
+        seeing = Looking(registry, lambda reference: progress.done(str(reference)), sizes=wanted.sizes != "none")
         images |= await seeing.look(todo)
     storage = None if wanted.sizes == "none" else await seeing.measure(shelf, hub=wanted.sizes == "all")
     effective = collected.rulebook.effective
@@ -196,10 +198,14 @@ async def _source(wanted: Wanted) -> AsyncIterator[tuple[Collected, Cluster | No
 
 
 def _of_files(wanted: Wanted) -> Collected:
-    inventory = Inventory(planned=True)
+    inventory, notes, left = Inventory(planned=True), list[str](), set[str]()
     for file in wanted.files:
-        manifests.fill(inventory, manifests.read(_content(file), file), frozenset(wanted.namespaces))
-    return Collected(inventory.workloads(), Nodes())
+        content = manifests.read(_content(file), file)
+        left |= manifests.fill(inventory, content.objects, wanted.namespaces)
+        notes += content.notes
+    if left:
+        notes.append(f"workloads of namespaces that -n does not name are left out: {', '.join(sorted(left))}")
+    return Collected(inventory.workloads(), Nodes(), notes=tuple(notes))
 
 
 def _content(file: str) -> str:
@@ -213,7 +219,7 @@ def _content(file: str) -> str:
 async def _of_cluster(cluster: Cluster, wanted: Wanted, place: Place) -> Collected:
     selection = Selection(wanted.namespaces, wanted.labels, place.namespace, wanted.price_label)
     try:
-        return await collecting.collect(cluster, selection)
+        collected = await collecting.collect(cluster, selection)
     except ClusterError as error:
         if wanted.labels and error.status == 400:
             raise SettingsError(f"-l {wanted.labels}: {error.reason}") from None
@@ -225,6 +231,11 @@ async def _of_cluster(cluster: Cluster, wanted: Wanted, place: Place) -> Collect
         raise RightarchError(
             f"the API server can't be reached: {said}; check the kubeconfig and its context"
         ) from error
+    if "at-risk" in wanted.fail_on and not collected.sighted:
+        raise RightarchError(
+            "--fail-on at-risk can't be told: you may not list nodes; ask for that right, or leave it out"
+        )
+    return collected
 
 
 def _named(place: Place) -> str:
@@ -234,13 +245,9 @@ def _named(place: Place) -> str:
 
 
 def _origin(wanted: Wanted, name: str, collected: Collected, asked: _Asked, pulling: Pulling) -> Origin:
-    notes = list(collected.notes)
-    if pulling.refused:
-        notes.append(
-            f"{pulling.refused} pull secrets or ServiceAccounts may not be read: their images may stay unknown"
-        )
+    notes = (*collected.notes, *pulling.notes)
     time = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return Origin(name, not wanted.files, time, tuple(notes), asked.asked, asked.known)
+    return Origin(name, not wanted.files, time, notes, asked.asked, asked.known)
 
 
 def _findings(found: Report) -> set[str]:

@@ -4,6 +4,7 @@ What may not be read is left out and told in a note; what a report can't do with
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -25,12 +26,11 @@ from rightarch.report.nodes import Node, Nodes
 from rightarch.report.resources import Resources
 from rightarch.report.workload import Workload
 from rightarch.rulebook import Rulebook
+from rightarch.supply import NODE_CLAIMS, NODE_POOLS
 
 Object = Mapping[str, Any]
 
 NAMESPACES: Final = "/api/v1/namespaces"
-_POOLS: Final = "/apis/karpenter.sh/v1/nodepools"
-_CLAIMS: Final = "/apis/karpenter.sh/v1/nodeclaims"
 _WEBHOOKS: Final = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 _USAGE: Final = "/apis/metrics.k8s.io/v1beta1"
 _ALIVE: Final = "status.phase!=Succeeded,status.phase!=Failed"
@@ -42,6 +42,8 @@ _AT_A_TIME: Final = 6
 _MAX_ROUNDS: Final = 8
 """Kinds of owners above each other that are looked for."""
 _SHOWN: Final = 8
+_VERSION: Final = re.compile(r"(?!.*\.\.)([a-z0-9][a-z0-9.-]*/)?[a-z][a-z0-9-]*", re.ASCII)
+"""An ``apiVersion`` that leads to resources of an API: authors of pods choose that of an owner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,7 @@ class Collected:
         guarded: whether Rightarch's admission is asked about pods.
         notes: what could not be read, and what that means, for people.
         rulebook: the policies.
+        sighted: whether the nodes could be read, by which alone it can be told what is at risk.
     """
 
     workloads: Sequence[Workload]
@@ -98,6 +101,7 @@ class Collected:
     guarded: bool = False
     notes: tuple[str, ...] = ()
     rulebook: Rulebook = field(default_factory=Rulebook)
+    sighted: bool = True
 
 
 async def collect(cluster: Cluster, wanted: Selection) -> Collected:
@@ -121,6 +125,8 @@ class _Collector:
     def __init__(self, cluster: Cluster, wanted: Selection) -> None:
         self._cluster, self._wanted = cluster, wanted
         self._notes: list[str] = []
+        self._tops: list[str] = []
+        self._sighted = True
         self._slots = asyncio.Semaphore(_AT_A_TIME)
 
     async def run(self) -> Collected:
@@ -133,13 +139,13 @@ class _Collector:
         chosen = await self._fill(inventory, scopes)
         await self._owners(inventory, scopes)
         workloads = await asyncio.to_thread(inventory.workloads, chosen)
-        return Collected(workloads, nodes, facts, guarded, tuple(self._notes), rulebook)
+        return Collected(workloads, nodes, facts, guarded, tuple(self._notes), rulebook, self._sighted)
 
     async def _scopes(self) -> list[str]:
         """Where lists are read: of the whole cluster (an empty text), or of the namespaces that may be read."""
         if not self._wanted.namespaces and await self._may_list(""):
             return [""]
-        named = self._wanted.namespaces or await self._names()
+        named = tuple(dict.fromkeys(self._wanted.namespaces)) or await self._names()
         allowed = await asyncio.gather(*(self._may_list(f"namespaces/{name}/") for name in named))
         refused = [name for name, may in zip(named, allowed, strict=True) if not may]
         if len(refused) == len(named):
@@ -181,9 +187,9 @@ class _Collector:
             self._notes.append(
                 "nodes may not be read: which pods are misplaced or exposed, taints and prices can't be told"
             )
-            found = []
-        pools = [NodePool.of(raw) for raw in await self._optional(_POOLS)]
-        claims = [thing["metadata"].get("labels") or {} for thing in await self._optional(_CLAIMS)]
+            found, self._sighted = [], False
+        pools = [NodePool.of(raw) for raw in await self._optional(NODE_POOLS)]
+        claims = [thing["metadata"].get("labels") or {} for thing in await self._optional(NODE_CLAIMS)]
         return Nodes(found, pools, [seen for labels in claims if (seen := sighting(labels))])
 
     async def _optional(self, path: str) -> list[Object]:
@@ -230,18 +236,33 @@ class _Collector:
         return any(name.endswith(".rightarch.dev") for name in names)
 
     async def _usage(self, scopes: Sequence[str]) -> Mapping[tuple[str, str], Resources]:
-        """What pods use, by namespace and name; nothing where no server of metrics answers."""
+        """What pods use, by namespace and name; nothing where no server of metrics is there.
+
+        It is a server beside the API server, which may hang or say anything: it can't end the report, and once it
+        fails it is not asked again. Its lists have no pages.
+        """
         found: dict[tuple[str, str], Resources] = {}
-        for scope in scopes:
-            try:
-                page = await self._cluster.read(f"{_USAGE}/{scope}pods")
-            except ClusterError:
-                return found
-            for item in page.get("items") or ():
-                key = item["metadata"].get("namespace", ""), item["metadata"].get("name", "")
-                for container in item.get("containers") or ():
-                    found[key] = found.get(key, Resources()) + Resources.of(container.get("usage"))
+        try:
+            for scope in scopes:
+                await self._used(found, scope)
+        except Exception as error:  # noqa: BLE001 - whatever ends a connection, and whatever is made of the answer
+            if not isinstance(error, ClusterError) or error.status != _ABSENT:
+                self._note(f"what pods use can't be told, since the metrics API fails: {_said(error)}")
         return found
+
+    async def _used(self, found: dict[tuple[str, str], Resources], scope: str) -> None:
+        """Add what the pods of a scope use."""
+        try:
+            page = await self._cluster.read(f"{_USAGE}/{scope}pods")
+        except ClusterError as error:
+            if error.status not in _REFUSED:
+                raise
+            self._note("what pods use may not be read, or not in all namespaces")
+            return
+        for item in page.get("items") or ():
+            key = item["metadata"].get("namespace", ""), item["metadata"].get("name", "")
+            for container in item.get("containers") or ():
+                found[key] = found.get(key, Resources()) + Resources.of(container.get("usage"))
 
     async def _fill(self, inventory: Inventory, scopes: Sequence[str]) -> frozenset[str] | None:
         """Have the inventory take pods and their controllers.
@@ -290,22 +311,31 @@ class _Collector:
         for _ in range(_MAX_ROUNDS):
             unknown = inventory.unknown_owners() - tried
             if not unknown:
-                return
+                break
             tried |= unknown
             await asyncio.gather(*(self._owner_kind(inventory, *each, scopes) for each in sorted(unknown)))
+        if self._tops:
+            self._note(f"owners of these kinds could not be read, and stand for what they own: {_listed(self._tops)}")
 
     async def _owner_kind(self, inventory: Inventory, version: str, kind: str, scopes: Sequence[str]) -> None:
-        """Have the inventory take the metadata of all objects of a kind; it is the top where that may not be read."""
-        root = f"/apis/{version}" if "/" in version else f"/api/{version}"
+        """Have the inventory take the metadata of all objects of a kind; it is the top where that can't be had.
+
+        Authors of pods choose both, and the server of an API may be anybody's: no failure ends the report.
+        """
         try:
-            resources = (await self._cluster.read(root)).get("resources") or ()
-            found = next((r for r in resources if r["kind"] == kind and "/" not in r["name"]), None)
-            for scope in scopes if found and found["namespaced"] else [""] if found else []:
-                async for thing in self._listed(f"{root}/{scope}{found['name'] if found else ''}", metadata=True):
-                    inventory.add_owner({**thing, "kind": kind})
-        except ClusterError as error:
-            if error.status not in {*_REFUSED, _ABSENT}:
-                raise
+            await self._add_owners(inventory, _root(version), kind, scopes)
+        except Exception as error:  # noqa: BLE001 - likewise
+            if not isinstance(error, ClusterError) or error.status != _ABSENT:
+                self._tops.append(f"{kind} of {version} ({_said(error)})")
+
+    async def _add_owners(self, inventory: Inventory, root: str, kind: str, scopes: Sequence[str]) -> None:
+        resources = (await self._cluster.read(root)).get("resources") or ()
+        found = next((r for r in resources if r["kind"] == kind and "/" not in r["name"]), None)
+        if found is None:
+            return
+        for scope in scopes if found["namespaced"] else [""]:
+            async for thing in self._listed(f"{root}/{scope}{found['name']}", metadata=True):
+                inventory.add_owner({**thing, "kind": kind})
 
     async def _listed(
         self, path: str, query: Mapping[str, object] | None = None, *, metadata: bool = False
@@ -320,6 +350,17 @@ class _Collector:
             self._notes.append(text)
 
 
+def _root(version: str) -> str:
+    """Where the API of a version is.
+
+    Raises:
+        RightarchError: it leads elsewhere.
+    """
+    if not _VERSION.fullmatch(version):
+        raise RightarchError("this is no version of an API")
+    return f"/{'apis' if '/' in version else 'api'}/{version}"
+
+
 def _better(fact: Fact, held: Fact | None) -> bool:
     """Whether a fact is to be believed rather than the one of another scope: what everybody may know, then news."""
     if held is None:
@@ -330,3 +371,10 @@ def _better(fact: Fact, held: Fact | None) -> bool:
 def _listed(names: Sequence[str]) -> str:
     shown = ", ".join(sorted(names)[:_SHOWN])
     return f"{shown} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else shown
+
+
+def _said(error: Exception) -> str:
+    """What went wrong, for people."""
+    if isinstance(error, LookupError | TypeError | ValueError | AttributeError):
+        return "its answer can't be read"
+    return str(error) or type(error).__name__

@@ -1,6 +1,7 @@
 """Looking: what registries tell of the images of a report. Each image is asked for once, some at a time."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -66,11 +67,13 @@ class Looking:
     Args:
         registry: asked; its memory is not used, since each image is asked for once.
         done: hears of each image that is answered.
+        sizes: whether what is needed to measure images is remembered.
     """
 
-    def __init__(self, registry: Registry, done: Callable[[Reference], None]) -> None:
-        self._registry, self._done = registry, done
+    def __init__(self, registry: Registry, done: Callable[[Reference], None], *, sizes: bool = False) -> None:
+        self._registry, self._done, self._sizes = registry, done, sizes
         self._seen: list[_Seen] = []
+        self._sizeless: Counter[Reason] = Counter()
         self._weary: set[str] = set()
         self._slots = asyncio.Semaphore(AT_A_TIME)
 
@@ -89,6 +92,8 @@ class Looking:
         """
         asked = [each for each in self._seen if hub or not each.parts or each.wanted.reference.domain != DOCKER_HUB]
         shelf.leave("of Docker Hub, which counts each request", len(self._seen) - len(asked))
+        for reason, count in self._sizeless.items():
+            shelf.leave(f"because of {reason}", count)
         await asyncio.gather(*(self._measure(each, shelf) for each in asked))
         return shelf.total()
 
@@ -97,12 +102,13 @@ class Looking:
             try:
                 document = await self._registry.document(wanted.reference, wanted.keys)
                 image = await self._read(document, wanted)
-                self._remember(wanted, document, image)
             except ImageError as error:
                 self._hear(error, wanted.reference)
                 return Failure(error.reason, str(error), error.retry_after)
             finally:
                 self._done(wanted.reference)
+        if self._sizes:
+            self._remember(wanted, document, image)
         return image
 
     async def _read(self, document: Document, wanted: Wanted) -> ImagePlatforms:
@@ -130,7 +136,12 @@ class Looking:
         return (await self._registry.document(_by_digest(wanted.reference, digest), wanted.keys)).body
 
     def _remember(self, wanted: Wanted, document: Document, image: ImagePlatforms) -> None:
-        read = contents.parse(document)
+        """Keep what measuring needs. It takes more than the verdict does: nodes run images that state no sizes."""
+        try:
+            read = contents.parse(document)
+        except ImageError as error:
+            self._sizeless[error.reason] += 1
+            return
         platform = "" if image.indexed else str(image.platforms[0])
         parts = tuple(part for part in read.parts if part.is_manifest and not part.attestation) if read.indexed else ()
         self._seen.append(_Seen(wanted, platform, read.sizes, parts))

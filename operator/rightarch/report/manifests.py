@@ -3,7 +3,8 @@
 Whoever wrote the file may have written anything; what could not be read as a pod is told with its place.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from rightarch import manifests as files
@@ -16,10 +17,26 @@ Object = Mapping[str, Any]
 _JOBS: Final = ("spec", "jobTemplate", "spec", "template")
 _PODS: Final = ("spec", "template")
 _FINISHED: Final = frozenset({"Complete", "Failed"})
+_COUNTS: Final = (("spec", "replicas"), ("spec", "parallelism"), ("spec", "jobTemplate", "spec", "parallelism"))
+_MAX_COUNT: Final = 2**31 - 1
+"""The largest number of pods that the API server takes."""
 
 
-def read(text: str, source: str) -> list[Object]:
-    """The objects of a file of YAML or JSON, the members of lists each for itself.
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a file holds.
+
+    Attributes:
+        objects: the objects, the members of lists each for itself.
+        notes: what has containers and is passed over, a sentence each.
+    """
+
+    objects: tuple[Object, ...]
+    notes: tuple[str, ...] = ()
+
+
+def read(text: str, source: str) -> Content:
+    """Read a file of YAML or JSON.
 
     Args:
         text: its content.
@@ -33,24 +50,37 @@ def read(text: str, source: str) -> list[Object]:
     except files.Unreadable as error:
         raise SettingsError(str(error)) from None
     for workload in found.workloads:
-        _check(workload.thing, f"{workload.place} ({workload.kind})")
+        where = f"{workload.place} ({workload.kind})"
+        _check(workload.thing, where)
+        _check_controller(workload.thing, where)
     for thing in found.objects:
         _check(thing, f"{source} ({thing.get('kind')})")
-    return [*(workload.thing for workload in found.workloads), *found.objects]
+    strange = (thing for thing in found.objects if template_of(thing) is None)
+    notes = tuple(note for thing in strange for note in files.passed_over(thing, source))
+    return Content((*(workload.thing for workload in found.workloads), *found.objects), notes)
 
 
-def fill(inventory: Inventory, objects: Iterable[Object], namespaces: frozenset[str] = frozenset()) -> None:
+def fill(inventory: Inventory, objects: Iterable[Object], namespaces: Sequence[str] = ()) -> frozenset[str]:
     """Have an inventory take all pods and controllers of pods among some objects.
 
     Args:
         inventory: takes them.
-        objects: as ``read`` gives them.
+        objects: as ``read`` gives them; those that name no namespace are in the first that is asked about, as kubectl
+            would put them there.
         namespaces: those alone that count; all where none is named.
+
+    Returns:
+        The namespaces of pods and controllers that were left out.
     """
+    left = set()
     for thing in objects:
-        namespace = (thing.get("metadata") or {}).get("namespace") or "default"
+        metadata = thing.get("metadata") or {}
+        namespace = metadata.get("namespace") or next(iter(namespaces), "default")
         if not namespaces or namespace in namespaces:
-            add(inventory, thing)
+            add(inventory, {**thing, "metadata": {**metadata, "namespace": namespace}})
+        elif thing.get("kind") == "Pod" or template_of(thing) is not None:
+            left.add(namespace)
+    return frozenset(left)
 
 
 def add(inventory: Inventory, thing: Object) -> None:
@@ -76,18 +106,14 @@ def template_of(thing: Object) -> Pod | None:
 
 def replicas_of(thing: Object) -> int:
     """How many pods a controller asks for; of a DaemonSet one, since nobody says how many nodes there will be."""
-    spec: Mapping[str, Any] = thing.get("spec") or {}
-    job = (spec.get("jobTemplate") or {}).get("spec") or spec
-    wanted = job.get("parallelism") if thing.get("kind") in {"Job", "CronJob"} else spec.get("replicas")
-    return wanted if isinstance(wanted, int) and wanted >= 0 else 1
+    wanted = [_at(thing, path) for path in (_COUNTS[1:] if thing.get("kind") in {"Job", "CronJob"} else _COUNTS[:1])]
+    return next((each for each in wanted if isinstance(each, int) and 0 <= each <= _MAX_COUNT), 1)
 
 
 def is_finished(thing: Object) -> bool:
     """Whether a Job will make no more pods."""
-    conditions = (thing.get("status") or {}).get("conditions") or ()
-    return thing.get("kind") == "Job" and any(
-        c.get("type") in _FINISHED and c.get("status") == "True" for c in conditions
-    )
+    conditions = (_at(thing, ("status", "conditions")) or ()) if thing.get("kind") == "Job" else ()
+    return any(c.get("type") in _FINISHED and c.get("status") == "True" for c in conditions)
 
 
 def _check(thing: Mapping[str, Any], where: str) -> None:
@@ -96,18 +122,36 @@ def _check(thing: Mapping[str, Any], where: str) -> None:
     Raises:
         SettingsError: naming the first field that is none.
     """
-    _is(thing, ("metadata",), Mapping, where)
-    _is(thing, ("spec",), Mapping, where)
+    for part in ("metadata", "spec"):
+        _is(thing, (part,), where)
+    _texts(thing, ("metadata",), ("name", "generateName", "namespace", "uid"), where)
+    _each(thing, ("metadata", "ownerReferences"), where)
+    for owner in _at(thing, ("metadata", "ownerReferences")) or ():
+        said = all(isinstance(owner.get(text), str) for text in ("apiVersion", "kind", "name", "uid"))
+        _wants(said, "metadata.ownerReferences", "a list of objects with apiVersion, kind, name and uid", where)
     for path in ((), _PODS, _JOBS):
         holder = _at(thing, path)
         if isinstance(holder, Mapping) and (path or thing.get("kind") == "Pod"):
             _check_pod(holder, ".".join(path), where)
 
 
+def _check_controller(thing: Mapping[str, Any], where: str) -> None:
+    """Of a kind that Kubernetes has itself, beside its pods."""
+    _is(thing, ("status",), where)
+    _each(thing, ("status", "conditions"), where)
+    for path in _COUNTS:
+        count = _at(thing, path)
+        whole = isinstance(count, int) and not isinstance(count, bool) and 0 <= count <= _MAX_COUNT
+        _wants(count is None or whole, ".".join(path), f"a whole number from 0 to {_MAX_COUNT}", where)
+
+
 def _check_pod(pod: Mapping[str, Any], path: str, where: str) -> None:
     place = f"{where}, {path}" if path else where
+    for part in ("metadata", "spec"):
+        _is(pod, (part,), place)
+    _texts(pod, ("spec",), ("nodeName", "runtimeClassName", "serviceAccount", "serviceAccountName"), place)
     for labels in (("metadata", "labels"), ("metadata", "annotations"), ("spec", "nodeSelector")):
-        _is(pod, labels, Mapping, place)
+        _is(pod, labels, place)
         found = _at(pod, labels) or {}
         for key, value in found.items():
             _wants(isinstance(key, str) and isinstance(value, str), f"{'.'.join(labels)}[{key!r}]", "text", place)
@@ -116,22 +160,22 @@ def _check_pod(pod: Mapping[str, Any], path: str, where: str) -> None:
         for container in _at(pod, ("spec", kind)) or ():
             _check_container(container, f"{place}, spec.{kind}")
     for part in ("resources", "overhead", "os", "affinity"):
-        _is(pod, ("spec", part), Mapping, place)
-    _is(pod, ("spec", "affinity", "nodeAffinity"), Mapping, place)
+        _is(pod, ("spec", part), place)
+    _texts(pod, ("spec", "os"), ("name",), place)
+    _is(pod, ("spec", "affinity", "nodeAffinity"), place)
     _check_terms(pod, place)
 
 
 def _check_container(container: Mapping[str, Any], where: str) -> None:
     """Of a container, and of whatever else stands in a list of a pod and has such members."""
-    for text in ("name", "image", "restartPolicy"):
-        _wants(isinstance(container.get(text), str | None), text, "text", where)
+    _texts(container, (), ("name", "image", "restartPolicy", "key", "operator", "value", "effect"), where)
     for amounts in (("resources",), ("resources", "requests"), ("resources", "limits")):
-        _is(container, amounts, Mapping, where)
+        _is(container, amounts, where)
 
 
 def _check_terms(pod: Mapping[str, Any], where: str) -> None:
     path = ("spec", "affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution")
-    _is(pod, path, Mapping, where)
+    _is(pod, path, where)
     _each(pod, (*path, "nodeSelectorTerms"), where)
     for term in _at(pod, (*path, "nodeSelectorTerms")) or ():
         for kind in ("matchExpressions", "matchFields"):
@@ -151,9 +195,15 @@ def _each(thing: Mapping[str, Any], path: tuple[str, ...], where: str) -> None:
     _wants(good, ".".join(path), "a list of objects", where)
 
 
-def _is(thing: Mapping[str, Any], path: tuple[str, ...], kind: type, where: str) -> None:
-    found = _at(thing, path)
-    _wants(found is None or isinstance(found, kind), ".".join(path), "an object", where)
+def _is(thing: Mapping[str, Any], path: tuple[str, ...], where: str) -> None:
+    """An object, or nothing."""
+    _wants(isinstance(_at(thing, path), Mapping | None), ".".join(path), "an object", where)
+
+
+def _texts(thing: Mapping[str, Any], path: tuple[str, ...], names: Iterable[str], where: str) -> None:
+    """Members of an object that are text, or not there."""
+    for name in names:
+        _wants(isinstance(_at(thing, (*path, name)), str | None), ".".join((*path, name)), "text", where)
 
 
 def _wants(good: bool, field: str, form: str, where: str) -> None:

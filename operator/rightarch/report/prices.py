@@ -99,7 +99,7 @@ def of_labels(nodes: Iterable[Node], label: str) -> PriceList:
     """Prices that a label of nodes tells."""
     offerings = set()
     for node in nodes:
-        price = _number(node.price)
+        price = positive(node.price)
         if price is not None and node.instance_type:
             whole = node.whole
             offerings.add(
@@ -122,7 +122,7 @@ def _offering(row: Sequence[str], where: str) -> Offering:
     name, architecture, *texts = (cell.strip() for cell in row)
     numbers = []
     for column, text in zip(COLUMNS[2:], texts, strict=True):
-        number = _number(text)
+        number = positive(text)
         if number is None:
             raise SettingsError(f"{where}: {column} is {text[:40]!r}, which is no number above zero such as 0.0816")
         numbers.append(number)
@@ -132,7 +132,7 @@ def _offering(row: Sequence[str], where: str) -> Offering:
     return Offering(price, name, Platform.of("linux", architecture).architecture, vcpu, gib)
 
 
-def _number(text: str) -> float | None:
+def positive(text: str) -> float | None:
     """A finite number above zero."""
     try:
         number = float(text)

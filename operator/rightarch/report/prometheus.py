@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 import httpx
 import orjson
 
-from rightarch.errors import RightarchError
+from rightarch.errors import RightarchError, SettingsError
 from rightarch.report.nodes import Nodes
-from rightarch.report.prices import Offering, PriceList
+from rightarch.report.prices import Offering, PriceList, positive
 
 PRICES: Final = "karpenter_cloudprovider_instance_type_offering_price_estimate"
 CPUS: Final = "karpenter_cloudprovider_instance_type_cpu_cores"
@@ -41,8 +41,9 @@ async def prices(url: str, nodes: Nodes) -> PriceList:
 
     Raises:
         RightarchError: it can't be asked, or has no such metrics.
+        SettingsError: the URL is none.
     """
-    shown = _shown(url)
+    shown = check(url)
     async with httpx.AsyncClient(timeout=SECONDS, follow_redirects=False) as client:
         told, cpus, memory = [await _query(client, url, shown, metric) for metric in (PRICES, CPUS, MEMORY)]
     found = PriceList.of(f"Karpenter's metrics of {shown}", _offerings(told, _by_type(cpus), _by_type(memory), nodes))
@@ -73,9 +74,11 @@ async def _query(client: httpx.AsyncClient, url: str, shown: str, metric: str) -
 
 
 def _samples(answer: Any) -> Iterator[Sample]:  # noqa: ANN401 - JSON
-    """The samples of an instant vector."""
+    """The samples of an instant vector, as far as they are finite and above zero."""
     for each in answer["data"]["result"]:
-        yield {str(k): str(v) for k, v in each["metric"].items()}, float(each["value"][1])
+        labels, value = {str(k): str(v) for k, v in each["metric"].items()}, positive(str(each["value"][1]))
+        if value is not None:
+            yield labels, value
 
 
 def _by_type(samples: Iterable[Sample]) -> Mapping[str, float]:
@@ -89,7 +92,7 @@ def _offerings(
     for labels, price in told:
         name = labels.get("instance_type", "")
         architecture = seen.get(name) or architecture_of(name)
-        if architecture and price > 0 and name in cpus and name in memory:
+        if architecture and name in cpus and name in memory:
             zone, capacity_type = labels.get("zone", ""), labels.get("capacity_type", "")
             yield Offering(price, name, architecture, cpus[name], memory[name] / 2**30, zone, capacity_type)
 
@@ -103,7 +106,17 @@ def architecture_of(instance_type: str) -> str:
     return "arm64" if graviton else "amd64"
 
 
-def _shown(url: str) -> str:
-    """A URL without the name and password that may be in it."""
-    parts = urlsplit(url)
+def check(url: str) -> str:
+    """The URL of a server, without the name and password that may be in it.
+
+    Raises:
+        SettingsError: it is none, which is told without it: a password may be in it.
+    """
+    try:
+        parts = urlsplit(url)
+        named = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        parts, named = urlsplit(""), False
+    if not named:
+        raise SettingsError("--prometheus: this is no URL such as http://prometheus.example:9090")
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

@@ -5,16 +5,19 @@ Each pull secret is read once, and only where the user's own credentials don't d
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from rightarch import pod as pods
 from rightarch.cluster import Cluster, ClusterError
+from rightarch.keychains import usable
 from rightarch.reference import Reference
 from rightarch.registry import Chain, Credential, Keychain, Keys, pull_scope
 from rightarch.registry.dockerconfig import Entry, Malformed, matching, parse_secret
 from rightarch.report.workload import Puller
 
-_SETTLED: Final = frozenset({401, 403, 404})
+_REFUSED: Final = frozenset({401, 403})
+_ABSENT: Final = 404
 
 
 class Pulling:
@@ -28,15 +31,25 @@ class Pulling:
     def __init__(self, own: Keychain, cluster: Cluster | None = None) -> None:
         self._own, self._cluster = own, cluster
         self._reads: dict[str, asyncio.Task[Any]] = {}
-        self.refused = 0
-        """Pull secrets and ServiceAccounts that may not be read."""
+        self._refused = self._failed = 0
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What could not be read so far, and what that means, for people."""
+        told = {"may not be read": self._refused, "could not be read just now": self._failed}
+        return tuple(
+            f"{count} pull secrets or ServiceAccounts {why}: their images may stay unknown"
+            for why, count in told.items()
+            if count
+        )
 
     def keys(self, pullers: Iterable[Puller]) -> Keys:
         """Those for an image that some pods pull; that of nobody comes last of its own."""
         if self._cluster is None:
             return self._own
         each: list[Keychain] = [self._own]
-        each += [_Secrets(self, puller) for puller in sorted(set(pullers)) if puller.secrets or puller.account]
+        checked = sorted(set(map(_checked, pullers)))
+        each += [_Secrets(self, puller) for puller in checked if puller.secrets or puller.account]
         return Chain(tuple(each))
 
     async def entries(self, puller: Puller) -> Sequence[Entry]:
@@ -61,8 +74,10 @@ class Pulling:
         assert self._cluster is not None, "there are no pullers without a cluster"
         try:
             return take(await self._cluster.read(path))
-        except ClusterError as error:
-            self.refused += error.status in _SETTLED - {404}
+        except Exception as error:  # noqa: BLE001 - whatever ends a connection, and whatever the client makes of it
+            status = error.status if isinstance(error, ClusterError) else None
+            self._refused += status in _REFUSED
+            self._failed += status not in {*_REFUSED, _ABSENT}
             return ()
 
 
@@ -84,6 +99,12 @@ class _Secrets:
         return matching(await self._pulling.entries(self._puller), reference)
 
 
+def _checked(puller: Puller) -> Puller:
+    """A puller whose names lead to nothing but a Secret or a ServiceAccount: authors of pods choose them."""
+    account = "".join(usable((puller.account,)))
+    return replace(puller, secrets=usable(puller.secrets), account=account)
+
+
 def _entries(secret: Mapping[str, Any]) -> Sequence[Entry]:
     try:
         return parse_secret(secret)
@@ -92,4 +113,4 @@ def _entries(secret: Mapping[str, Any]) -> Sequence[Entry]:
 
 
 def _secrets(account: Mapping[str, Any]) -> Sequence[str]:
-    return pods.pull_secrets({"spec": account})
+    return usable(pods.pull_secrets({"spec": account}))
