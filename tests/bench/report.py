@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import httpx
 
 from tests.bench.controller import Stage, create, stage
 from tests.bench.figures import console
-from tests.bench.slow_registry import COUNT, SlowRegistry
+from tests.bench.slow_registry import COUNT, PLATFORMS, SlowRegistry
 from tests.controlplane import CertificateAuthority
 
 WORKLOADS = 2_000
@@ -32,10 +33,15 @@ MODES = {
     "with sizes": ["--sizes=auto"],
     "as a page": ["--sizes=none", "-o", "html"],
 }
+REQUESTS = {"verdicts alone": IMAGES, "with sizes": IMAGES * (1 + len(PLATFORMS)), "as a page": IMAGES}
+"""How many the registry gets: one for each image, whatever number of workloads has it; for sizes, one for each of its
+platforms as well."""
+MOST = {"seconds": 60, "peak RSS, MiB": 250}
+"""What no report of this size may exceed."""
 
 
 def main() -> dict[str, Any]:
-    """Measure, print, and return the figures of each mode."""
+    """Measure, print, and return the figures of each mode; fails at the end where one is out of bounds."""
     figures = {}
     with tempfile.TemporaryDirectory(prefix="rightarch-bench-") as folder, stage() as on:
         authority = CertificateAuthority(Path(folder) / "authority")
@@ -47,7 +53,19 @@ def main() -> dict[str, Any]:
                 measured["requests to the registry"] = _requests(registry, authority) - before
                 figures[mode] = measured
                 console.print(f"{mode}: " + ", ".join(f"{name} {value:g}" for name, value in measured.items()))
+    missed = [line for mode, measured in figures.items() for line in _missed(mode, measured)]
+    assert not missed, "; ".join(missed)
     return figures
+
+
+def _missed(mode: str, measured: Mapping[str, float]) -> Iterator[str]:
+    """What of the figures of a mode is not what it must be."""
+    for name, most in MOST.items():
+        if measured[name] > most:
+            yield f"{mode}: {name} {measured[name]:g}, and {most} is the most"
+    requests = "requests to the registry"
+    if measured[requests] != REQUESTS[mode]:
+        yield f"{mode}: {requests} {measured[requests]:g}, and {IMAGES} images take {REQUESTS[mode]}"
 
 
 def _run(on: Stage, options: list[str], ca: Path) -> dict[str, float]:

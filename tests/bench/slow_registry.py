@@ -17,7 +17,8 @@ import uvloop
 
 _INDEX = "application/vnd.oci.image.index.v1+json"
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-_PLATFORMS = (("linux", "amd64"), ("linux", "arm64"))
+PLATFORMS = (("linux", "amd64"), ("linux", "arm64"))
+"""Those of each image."""
 COUNT = b"/requests"
 """The path that tells how many requests there were so far, and counts for none."""
 
@@ -97,7 +98,7 @@ def _document(path: bytes) -> bytes:
             "size": 1000,
             "platform": {"os": system, "architecture": name},
         }
-        for system, name in _PLATFORMS
+        for system, name in PLATFORMS
     ]
     return json.dumps({"schemaVersion": 2, "mediaType": _INDEX, "manifests": entries}).encode()
 
