@@ -25,6 +25,8 @@ from rightarch.kubeconfig import check
 from rightarch.lines import lines
 
 NODES: Final = "/api/v1/nodes"
+ALIVE: Final = "status.phase!=Succeeded,status.phase!=Failed"
+"""The field selector of pods that have not ended."""
 
 PAGE: Final = 500
 """Objects per page of a list."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
-from rightarch.cluster import Object
+from rightarch.cluster import ALIVE, Object
 from rightarch.following import View
 from rightarch.placement import SHARE
 from rightarch.pod import Pod
@@ -18,7 +18,6 @@ from rightarch.pod import Pod
 COLLECTION: Final = "/api/v1/pods"
 UNSEEN_SECONDS: Final = 30.0
 """For how long a choice counts whose pod is not seen: it may have been refused by others."""
-_LIVE: Final = "status.phase!=Succeeded,status.phase!=Failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,7 @@ class Choice:
         return cls(owner(pod, metadata["namespace"]), (metadata.get("labels") or {}).get(SHARE, ""))
 
 
-VIEW: Final = View(Choice.of, metadata=True, labels=SHARE, fields=_LIVE, news=True)
+VIEW: Final = View(Choice.of, metadata=True, labels=SHARE, fields=ALIVE, news=True)
 """How live pods with a choice are followed. A pod's later changes are none of its choice: it is made once."""
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import pytest
 
 from rightarch.controller.census import PODS
-from rightarch.controller.readiness import ALIVE, ARCHITECTURE, Readiness
+from rightarch.controller.readiness import ARCHITECTURE, Readiness
 from rightarch.controller.workloads import KINDS, POD, Wanted
 from rightarch.platforms import ImagePlatforms
 from rightarch.policy import Kind, Policy
@@ -51,7 +51,7 @@ class Stored:
         self, path: str, query: Mapping[str, str] | None = None
     ) -> AsyncIterator[tuple[list[Mapping[str, Any]], str]]:
         """All of a collection; of pods, those that have not ended are asked for."""
-        assert query == (ALIVE if path == PODS else None)
+        assert query == ({"fieldSelector": "status.phase!=Succeeded,status.phase!=Failed"} if path == PODS else None)
         yield self.lists.get(path, []), "1"
 
 

@@ -8,7 +8,7 @@ from contextlib import aclosing
 from typing import Any, Final
 
 from rightarch import pod as pods
-from rightarch.cluster import Cluster
+from rightarch.cluster import ALIVE, Cluster
 from rightarch.controller.workloads import Puller, Wanted
 from rightarch.placement import KEY
 from rightarch.platforms import ImagePlatforms
@@ -17,7 +17,7 @@ from rightarch.snapshot import Nodes
 
 PODS: Final = "/api/v1/pods"
 UNSEEN: Final = f"!{KEY}"
-PLACED: Final = ("spec.nodeName!=", "status.phase!=Succeeded", "status.phase!=Failed")
+PLACED: Final = ("spec.nodeName!=", ALIVE)
 NEVER_ASKED: Final = ("kube-system",)
 """Namespaces that the webhook leaves alone wherever it is installed, beside its own."""
 MAX_IMAGES: Final = 10_000

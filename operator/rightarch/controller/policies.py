@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, NoReturn
 
-from rightarch.cluster import Cluster, ClusterError
+from rightarch.cluster import ALIVE, Cluster, ClusterError
 from rightarch.controller.census import PODS
 from rightarch.following import REFUSALS
 from rightarch.logs import fields
@@ -23,7 +23,6 @@ from rightarch.placement import APPLIED
 from rightarch.policy import Kind, Policy, conflicts
 from rightarch.rulebook import DEFINITIONS, Rulebook
 
-LIVE: Final = "status.phase!=Succeeded,status.phase!=Failed"
 CHANGES_SECONDS: Final = 0.5
 """Between two looks whether the policies have changed."""
 RETRY_SECONDS: Final = 5.0
@@ -133,7 +132,7 @@ class PolicyStatuses:
 
     async def _count(self) -> None:
         counts: Counter[str] = Counter()
-        selectors = {"labelSelector": APPLIED, "fieldSelector": LIVE}
+        selectors = {"labelSelector": APPLIED, "fieldSelector": ALIVE}
         async with aclosing(self._cluster.pages(PODS, selectors, metadata=True)) as pages:
             async for page, _ in pages:
                 counts.update(pod["metadata"]["labels"][APPLIED] for pod in page)

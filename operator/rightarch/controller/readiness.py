@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, Final
 
-from rightarch.cluster import Cluster
+from rightarch.cluster import ALIVE, Cluster
 from rightarch.controller.census import PODS, Known
 from rightarch.controller.workloads import KINDS, Puller, Wanted
 from rightarch.metrics import ProcessMetrics
@@ -30,7 +30,6 @@ from rightarch.snapshot import Nodes
 
 ARCHITECTURE: Final = "arm64"
 """The one that the figures are about."""
-ALIVE: Final = {"fieldSelector": "status.phase!=Succeeded,status.phase!=Failed"}
 _RUN: Final = re.compile(r"(?P<name>.+)-[0-9]+", re.ASCII)
 _UNKNOWN: Final = Failure(Reason.UNRESOLVED, "it is not known yet")
 
@@ -77,7 +76,7 @@ class Readiness:
         """All workloads. What is made of thousands of pods is made in a thread, so that nobody waits for it."""
         inventory = Inventory(selecting=self._rulebook.policies.pod_labels)
         controllers = await self._controllers(inventory)
-        async with aclosing(self._cluster.pages(PODS, ALIVE)) as pages:
+        async with aclosing(self._cluster.pages(PODS, {"fieldSelector": ALIVE})) as pages:
             async for page, _ in pages:
                 for pod in page:
                     inventory.add_pod(_promoted(pod, controllers))

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from rightarch import crds
 from rightarch.capacity import NodePool, sighting
-from rightarch.cluster import NODES, Cluster, ClusterError
+from rightarch.cluster import ALIVE, NODES, Cluster, ClusterError
 from rightarch.errors import RightarchError
 from rightarch.facts import PATH as FACTS
 from rightarch.facts import Fact
@@ -33,7 +33,6 @@ Object = Mapping[str, Any]
 NAMESPACES: Final = "/api/v1/namespaces"
 _WEBHOOKS: Final = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 _USAGE: Final = "/apis/metrics.k8s.io/v1beta1"
-_ALIVE: Final = "status.phase!=Succeeded,status.phase!=Failed"
 _REFUSED: Final = frozenset({401, 403})
 _ABSENT: Final = 404
 _EXPIRED: Final = 410
@@ -270,7 +269,7 @@ class _Collector:
         Returns:
             The identities of controllers that count without pods; None for all.
         """
-        query = {"fieldSelector": _ALIVE} | ({"labelSelector": self._wanted.labels} if self._wanted.labels else {})
+        query = {"fieldSelector": ALIVE} | ({"labelSelector": self._wanted.labels} if self._wanted.labels else {})
         chosen: set[str] = set()
         reads = [self._pods(inventory, scope, query) for scope in scopes]
         reads += [self._controllers(inventory, kind, scope) for kind in _KINDS for scope in scopes]
