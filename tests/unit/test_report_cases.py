@@ -36,7 +36,8 @@ def known(image: str | list[str]) -> ImagePlatforms | Failure:
 
 def node(name: str, said: Mapping[str, Any]) -> Mapping[str, Any]:
     """A node of a case."""
-    labels = {"kubernetes.io/arch": said["arch"], "kubernetes.io/os": said.get("os", "linux")} | said.get("labels", {})
+    platform = {"kubernetes.io/arch": said["arch"], "kubernetes.io/os": said.get("os", "linux")}
+    labels = {key: value for key, value in platform.items() if value} | said.get("labels", {})
     spec = {"taints": said.get("taints", []), "unschedulable": said.get("cordoned", False)}
     return {"metadata": {"name": name, "labels": labels}, "spec": spec}
 
@@ -44,7 +45,8 @@ def node(name: str, said: Mapping[str, Any]) -> Mapping[str, Any]:
 def pool(name: str, said: Mapping[str, Any]) -> Mapping[str, Any]:
     """A NodePool of a case, ready."""
     status = {"conditions": [{"type": "Ready", "status": "True"}]}
-    return {"metadata": {"name": name}, "spec": {"template": {"spec": said}}, "status": status}
+    template = {"metadata": {"labels": said.get("labels", {})}, "spec": said}
+    return {"metadata": {"name": name}, "spec": {"template": template, "limits": said.get("limits")}, "status": status}
 
 
 def nodes(case: Case) -> list[Mapping[str, Any]]:
@@ -107,8 +109,9 @@ def told(workload: Workload, judgement: Judgement, expected: Mapping[str, Any]) 
         "unknown": {name: str(reason) for name, reason in judgement.unknown},
         "tolerations": [dict(each) for each in judgement.tolerations],
     }
-    sizes = {"pods": workload.pods, "cpu": workload.requests.cpu, "memory": workload.requests.memory // 2**20}
-    return said | {key: value for key, value in sizes.items() if key in expected}
+    more: dict[str, Any] = {"updates": judgement.updates, "lines": yaml.safe_load(judgement.lines)}
+    more |= {"pods": workload.pods, "cpu": workload.requests.cpu, "memory": workload.requests.memory // 2**20}
+    return said | {key: value for key, value in more.items() if key in expected}
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from rightarch.affinity import ARCH_KEYS, OS_KEYS
-from rightarch.capacity import Capacity, NodeKind, NodePool, Platform
+from rightarch.capacity import POOL, Capacity, NodeKind, NodePool, Platform, stated
 from rightarch.report.resources import Resources
 
 INSTANCE_TYPES: Final = ("node.kubernetes.io/instance-type", "beta.kubernetes.io/instance-type")
@@ -26,6 +26,8 @@ HARDWARE: Final = frozenset(
     }
 )
 """Labels that name machines, and so an architecture: which one, the nodes that have them show."""
+NAMING: Final = HARDWARE | {POOL}
+"""Those, and the one that names a NodePool: which architectures that may have, it says itself."""
 _ZONES: Final = ("topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone")
 _CAPACITY_TYPES: Final = ("karpenter.sh/capacity-type", "eks.amazonaws.com/capacityType")
 
@@ -61,14 +63,14 @@ class Node:
         status: Mapping[str, Any] = raw.get("status") or {}
         return cls(
             raw["metadata"]["name"],
-            _first(labels, OS_KEYS),
-            _first(labels, ARCH_KEYS),
+            stated(labels, OS_KEYS),
+            stated(labels, ARCH_KEYS),
             NodeKind.of(raw),
             Resources.of(status.get("allocatable")),
             Resources.of(status.get("capacity")),
-            _first(labels, INSTANCE_TYPES),
-            _first(labels, _ZONES),
-            _first(labels, _CAPACITY_TYPES).lower().replace("_", "-"),
+            stated(labels, INSTANCE_TYPES),
+            stated(labels, _ZONES),
+            stated(labels, _CAPACITY_TYPES).lower().replace("_", "-"),
             {key: value for key, value in labels.items() if key in HARDWARE},
             labels.get(price_label, "") if price_label else "",
         )
@@ -101,6 +103,7 @@ class Nodes:
         kinds = dict.fromkeys(node.kind for node in self._nodes.values())
         self.capacity = capacity or Capacity.of_kinds(kinds, pools, sightings)
         self._seen = self._architectures() if hardware is None else hardware
+        self._pools = {(POOL, pool.name): self._possible(pool) for pool in self.capacity.pools}
 
     def __len__(self) -> int:
         return len(self._nodes)
@@ -113,11 +116,16 @@ class Nodes:
         return self._nodes.get(name)
 
     def implied(self, key: str, values: Iterable[str]) -> frozenset[str] | None:
-        """The architectures of the machines that have one of a label's values; None where a value was never seen."""
-        each = [self._seen.get((key, value)) for value in values]
+        """The architectures of the machines that have one of a label's values; None where one of them tells nothing."""
+        known: Mapping[tuple[str, str], Collection[str]] = self._pools if key == POOL else self._seen
+        each = [known.get((key, value)) for value in values]
         if not each or any(found is None for found in each):
             return None
         return frozenset(architecture for found in each for architecture in found or ())
+
+    def _possible(self, pool: NodePool) -> frozenset[str]:
+        """The architectures that machines of a NodePool may have, or have from another time."""
+        return pool.architectures | {architecture for _, architecture in self.capacity.shown.get(pool.name, ())}
 
     def _architectures(self) -> Mapping[tuple[str, str], Collection[str]]:
         seen: dict[tuple[str, str], set[str]] = {}
@@ -125,7 +133,3 @@ class Nodes:
             for entry in node.hardware.items() if node.architecture else ():
                 seen.setdefault(entry, set()).add(node.architecture)
         return seen
-
-
-def _first(labels: Mapping[str, str], keys: Iterable[str]) -> str:
-    return next((labels[key] for key in keys if key in labels), "")

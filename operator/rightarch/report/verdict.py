@@ -11,15 +11,15 @@ from typing import Any, Final
 
 from rightarch import pod as pods
 from rightarch.affinity import ARCH_KEYS, OS_KEYS, Constraints, Expression, Requirement, Term
-from rightarch.capacity import Demand, Offer
+from rightarch.capacity import Demand, Offer, current, toleration_lines
+from rightarch.capacity import Verdict as Offered
 from rightarch.placement import KEY, Decision, Failure, Input, decide, read_record
 from rightarch.platforms import ImagePlatforms, Platform, common_architectures
 from rightarch.pod import MIRROR, Pod
 from rightarch.policy import BUILT_IN, Effective
 from rightarch.reasons import Reason
-from rightarch.report.nodes import HARDWARE, Nodes
-from rightarch.report.workload import DAEMON_SET, Shape, Workload
-from rightarch.taints import CORDON
+from rightarch.report.nodes import NAMING, Nodes
+from rightarch.report.workload import DAEMON_SET, Placed, Shape, Workload
 
 Image = ImagePlatforms | Failure
 
@@ -164,12 +164,24 @@ def judge(workload: Workload, asked: Question) -> Judgement:
     """The verdict on a workload: the worst on any of its pods, and all that keeps them."""
     cases = [_Case.of(shape, workload.owner.namespace, asked) for shape in workload.shapes]
     each = [_judge(case) for case in cases]
-    worst = max(each, key=lambda judgement: SEVERITY.index(judgement.verdict))
-    return replace(
-        worst,
-        blocking=_joined(judgement.blocking for judgement in each),
-        unknown=_joined(judgement.unknown for judgement in each),
-        risk=_risk(workload, cases, [judgement.verdict is Verdict.EMULATED for judgement in each]),
+    return replace(_together(each, asked.architecture), risk=_risk(workload, cases, each))
+
+
+def _together(each: Sequence[Judgement], architecture: str) -> Judgement:
+    """What is said of a workload whose pods differ: the worst first, and each thing once."""
+    if len(each) == 1:
+        return each[0]
+    ranked = sorted(each, key=lambda judgement: SEVERITY.index(judgement.verdict), reverse=True)
+    fitting = _tolerations(judgement for judgement in ranked if judgement.lines)
+    return Judgement(
+        ranked[0].verdict,
+        _listed(_joined((judgement.cause,) for judgement in ranked if judgement.cause), "; "),
+        _joined(judgement.blocking for judgement in ranked),
+        _joined(judgement.unknown for judgement in ranked),
+        _joined(judgement.fields for judgement in ranked),
+        _tolerations(ranked),
+        toleration_lines((architecture, toleration) for toleration in fitting),
+        {old: new for judgement in ranked for old, new in judgement.updates.items()},
     )
 
 
@@ -230,17 +242,37 @@ def _as_if(case: _Case) -> Decision:
 
 
 def _kept_out(case: _Case, told: Decision) -> Judgement | None:
-    """What keeps it from all nodes of the architecture that could be had, where that is but taints."""
+    """What of the pod keeps it from all nodes of the architecture that could be had: taints, or labels it asks for."""
     architecture, added = case.asked.architecture, told.writing.tolerations if told.writing else ()
     tolerations = (*pods.tolerations(case.shape.pod), *added)
     demand = Demand(case.own, frozenset({architecture}), case.os, tolerations, case.policy.facts.assumed)
     answer = case.asked.nodes.capacity.answer(demand)
     found = answer.verdicts[architecture]
-    if found.offer is not Offer.NO or not found.missing or CORDON in found.missing:
+    if found.offer is not Offer.NO:
         return None
-    lacked = tuple(taint.toleration() for taint in found.missing)
-    lines = answer.toleration_lines()
-    return Judgement(Verdict.PINNED, str(found), fields=("spec.tolerations",), tolerations=lacked, lines=lines)
+    if not found.missing:
+        return _barred(case, demand)
+    lacked, lines = _lacked(found), answer.toleration_lines()
+    return Judgement(Verdict.PINNED, str(found), fields=(_TOLERATIONS,), tolerations=lacked, lines=lines)
+
+
+def _barred(case: _Case, demand: Demand) -> Judgement | None:
+    """Which labels that it asks for keep it from all NodePools of the architecture, if that is what does."""
+    capacity, architecture = case.asked.nodes.capacity, case.asked.architecture
+    found = capacity.barred(demand, architecture)
+    if found is None:
+        return None
+    relevant = {path: e for path, e in _entries(case.own).items() if current(e["key"]) in found.labels}
+    alone = {path: replace(demand, constraints=_only(e), tolerations=_ALL) for path, e in relevant.items()}
+    excluding = tuple(path for path, asked in alone.items() if capacity.barred(asked, architecture))
+    fields, lacked = excluding or tuple(relevant), _lacked(found)
+    return Judgement(
+        Verdict.PINNED, str(found), fields=(*fields, *([_TOLERATIONS] if lacked else ())), tolerations=lacked
+    )
+
+
+def _lacked(found: Offered) -> tuple[Mapping[str, str], ...]:
+    return tuple(taint.toleration() for taint in found.taints)
 
 
 def _obeyed(policy: Effective) -> Effective:
@@ -250,30 +282,42 @@ def _obeyed(policy: Effective) -> Effective:
     return replace(policy, ignored=False, choices=choices.model_copy(update={"operating_systems": _SYSTEMS}))
 
 
-def _risk(workload: Workload, cases: Sequence[_Case], emulated: Sequence[bool]) -> Risk | None:
+def _risk(workload: Workload, cases: Sequence[_Case], each: Sequence[Judgement]) -> Risk | None:
     """What may go wrong with the pods that there are, by what is known of their images."""
-    for placed in workload.placed:
-        case = cases[placed.shape]
-        node = case.asked.nodes.get(placed.node)
-        if (
-            node
-            and not emulated[placed.shape]
-            and any(_lacks(image, node.architecture, node.os) for image in case.known())
-        ):
-            return Risk.MISPLACED
+    emulated = [judgement.verdict is Verdict.EMULATED for judgement in each]
+    if any(not emulated[placed.shape] and _is_misplaced(cases[placed.shape], placed) for placed in workload.placed):
+        return Risk.MISPLACED
     return Risk.EXPOSED if any(map(_is_exposed, cases)) else None
+
+
+def _is_misplaced(case: _Case, placed: Placed) -> bool:
+    """Whether an image does not run on the node of its pods; one that does not say what it is tells nothing."""
+    node = case.asked.nodes.get(placed.node)
+    if node is None or not node.architecture or not node.os or case.foreign:
+        return False
+    return any(_lacks(image, node.architecture, node.os) for image in case.known())
 
 
 def _is_exposed(case: _Case) -> bool:
     """Whether the cluster has, or may get, a node that admits the pods as they are now, and an image does not."""
-    shape, known, capacity = case.shape, case.known(), case.asked.nodes.capacity
-    if not known or (not shape.stored and case.asked.guarded) or _stays(shape.pod) or case.foreign:
+    shape = case.shape
+    if not case.known() or (not shape.stored and case.asked.guarded) or _stays(shape.pod) or case.foreign:
         return False
     constraints = pods.constraints(_implied(shape.pod, case.asked.nodes))
-    elsewhere = capacity.architectures(case.os) - common_architectures(known, case.os)
-    wrong = constraints.admitted(elsewhere, case.os)
-    answer = capacity.answer(Demand(constraints, wrong, case.os, pods.tolerations(shape.pod)))
-    return any(offer is not Offer.NO for offer in answer.offers.values())
+    return any(_is_exposed_to(case, constraints, os) for os in case.asked.nodes.capacity.oses | {case.os})
+
+
+def _is_exposed_to(case: _Case, constraints: Constraints, os: str) -> bool:
+    """Whether nodes of an operating system are a danger: the scheduler knows none of the image, nor ``spec.os``.
+
+    Of another system than the pod's they count where they are sure: most NodePools name none, and never buy Windows.
+    """
+    capacity, own = case.asked.nodes.capacity, os == case.os
+    assumed = case.policy.facts.assumed if own else frozenset()
+    elsewhere = (capacity.architectures(os) | assumed) - common_architectures(case.known(), os)
+    wrong = constraints.admitted(elsewhere, os)
+    offers = capacity.answer(Demand(constraints, wrong, os, pods.tolerations(case.shape.pod), assumed)).offers
+    return any(offer is Offer.YES or (own and offer is Offer.UNKNOWN) for offer in offers.values())
 
 
 def _lacks(image: Image, architecture: str, os: str) -> bool:
@@ -337,7 +381,7 @@ def _of_expression(nodes: Nodes, expression: Expression) -> Expression | None:
 
 def _requirement(nodes: Nodes, key: str, values: Iterable[str]) -> Expression | None:
     """What the machines of a label imply; of those that were never seen, nothing."""
-    seen = nodes.implied(key, values) if key in HARDWARE else None
+    seen = nodes.implied(key, values) if key in NAMING else None
     return Requirement(ARCH_KEYS[0], tuple(sorted(seen))).raw() if seen else None
 
 
@@ -346,15 +390,23 @@ _TERMS: Final = f"spec.affinity.nodeAffinity.{pods.REQUIRED}.nodeSelectorTerms"
 
 def _fields(case: _Case) -> tuple[str, ...]:
     """The fields that exclude the architecture, each by itself; those that do so only together, all of them."""
-    own, os, asked = case.own, case.os, case.asked
+    os, asked, wanted = case.os, case.asked, frozenset({case.asked.architecture})
+    relevant = {path: e for path, e in _entries(case.own).items() if e["key"] in {*ARCH_KEYS, *OS_KEYS, *NAMING}}
+    excluding = tuple(path for path, e in relevant.items() if not _admits(e, wanted, os, asked.nodes))
+    return excluding or tuple(relevant) or (_TERMS,)
+
+
+def _entries(own: Constraints) -> Mapping[str, Expression]:
+    """All that constraints say, by its path into the pod."""
     entries = {f'spec.nodeSelector["{key}"]={value}': _selecting(key, value) for key, value in own.selector.items()}
     for index, term in enumerate(own.terms or ()):
         for expression in term.get("matchExpressions") or ():
             entries[f"{_TERMS}[{index}]: {_worded(expression)}"] = expression
-    wanted = frozenset({asked.architecture})
-    relevant = {path: e for path, e in entries.items() if e["key"] in {*ARCH_KEYS, *OS_KEYS, *HARDWARE}}
-    excluding = tuple(path for path, e in relevant.items() if not _admits(e, wanted, os, asked.nodes))
-    return excluding or tuple(relevant) or (_TERMS,)
+    return entries
+
+
+def _only(expression: Expression) -> Constraints:
+    return Constraints({}, [{"matchExpressions": [expression]}])
 
 
 def _admits(expression: Expression, wanted: frozenset[str], os: str, nodes: Nodes) -> bool:
@@ -369,7 +421,11 @@ def _selecting(key: str, value: str) -> Expression:
 
 def _platforms(image: Image) -> str:
     names = sorted({str(each) for each in image.platforms}) if isinstance(image, ImagePlatforms) else []
-    return ", ".join(names[:_MAX_SHOWN]) + (", …" if len(names) > _MAX_SHOWN else "") or "nothing"
+    return _listed(names, ", ") or "nothing"
+
+
+def _listed(each: Sequence[str], between: str) -> str:
+    return between.join([*each[:_MAX_SHOWN], *(["…"] if len(each) > _MAX_SHOWN else [])])
 
 
 def _worded(expression: Expression) -> str:
@@ -380,6 +436,11 @@ def _joined(each: Iterable[tuple[Any, ...]]) -> tuple[Any, ...]:
     return tuple(dict.fromkeys(item for items in each for item in items))
 
 
+def _tolerations(each: Iterable[Judgement]) -> tuple[Mapping[str, str], ...]:
+    """The tolerations that are lacked, each once."""
+    return tuple(map(dict, dict.fromkeys(tuple(t.items()) for judgement in each for t in judgement.tolerations)))
+
+
 def holds_back_nodes(workload: Workload, judgement: Judgement) -> bool:
     """Whether a DaemonSet lacks the architecture: its work is then missing on every node of it."""
     return workload.owner.kind == DAEMON_SET and judgement.verdict in {
@@ -388,6 +449,9 @@ def holds_back_nodes(workload: Workload, judgement: Judgement) -> bool:
     }
 
 
+_TOLERATIONS: Final = "spec.tolerations"
+_ALL: Final = ({"operator": "Exists"},)
+"""Tolerates every taint."""
 _SYSTEMS: Final = ("linux", "windows")
 _MAX_SHOWN: Final = 6
 _NOT_ASKED: Final = Failure(Reason.UNRESOLVED, "it was not asked for")
