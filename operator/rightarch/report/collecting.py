@@ -322,7 +322,8 @@ class _Collector:
         Authors of pods choose both, and the server of an API may be anybody's: no failure ends the report.
         """
         try:
-            await self._add_owners(inventory, _root(version), kind, scopes)
+            async with self._slots:
+                await self._add_owners(inventory, _root(version), kind, scopes)
         except Exception as error:  # noqa: BLE001 - likewise
             if not isinstance(error, ClusterError) or error.status != _ABSENT:
                 self._tops.append(f"{kind} of {version} ({_said(error)})")
