@@ -104,7 +104,7 @@ async def test_the_figures_are_those_of_the_report(case: Case) -> None:
 def test_nearly_all_cases_are_held_against_it() -> None:
     """Those that are left out are few, and each that is named is there."""
     assert UNREAD.keys() <= {case["name"] for case in golden.CASES}
-    assert len(golden.CASES) - len(CASES) <= 8
+    assert len(CASES) > 0.9 * len(golden.CASES)
     assert {"Pinned", "Ready", "Blocked", "Unknown", "Emulated"} == {
         said["verdict"] for case in CASES for said in case["expect"].values()
     }

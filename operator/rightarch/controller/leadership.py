@@ -31,7 +31,7 @@ from rightarch.rulebook import Rulebook
 from rightarch.snapshot import Nodes
 
 NODES_SECONDS: Final = 0.2
-"""Between two looks whether the Nodes are listed."""
+"""Between two looks whether the Nodes and the policies are listed."""
 POLICIES_SECONDS: Final = 0.5
 """Between two looks whether the policies have changed."""
 
@@ -144,7 +144,7 @@ class Leadership:
             self._enqueue(self._workloads.unsettled())
 
     async def _keep_counting(self) -> NoReturn:
-        while not self._nodes.listed:  # noqa: ASYNC110 - a store of what is followed tells nobody
+        while not self._nodes.listed or self._rulebook.missing:  # noqa: ASYNC110 - a store of what is followed tells nobody
             await asyncio.sleep(NODES_SECONDS)
         while True:
             await self._tried(self._census.take(), "could not count the pods")

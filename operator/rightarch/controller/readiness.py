@@ -58,7 +58,7 @@ class Readiness:
             ClusterError: what the API server answered.
         """
         workloads = await self._listed()
-        images = self._images(workloads)
+        images = await self._images(workloads)
         machines = Machines(capacity=self._nodes.capacity, hardware=self._nodes.hardware(HARDWARE))
         asked = Question(ARCHITECTURE, images, machines, guarded=True, policy=self._rulebook.effective)
         report = await asyncio.to_thread(make, workloads, asked, Origin("the cluster"))
@@ -98,10 +98,11 @@ class Readiness:
                         found[metadata["namespace"], kind.name, metadata["name"]] = metadata["uid"]
         return found
 
-    def _images(self, workloads: Sequence[Workload]) -> Mapping[str, Image]:
+    async def _images(self, workloads: Sequence[Workload]) -> Mapping[str, Image]:
         """What is known of each image, to anybody who pulls it."""
         found: dict[str, Image] = {}
         for workload in workloads:
+            await asyncio.sleep(0)  # there may be thousands, and others have work to do
             pullers = [Puller(each.namespace, each.account, each.secrets) for each in workload.pullers]
             for name in workload.images:
                 if isinstance(found.get(name, _UNKNOWN), Failure):
