@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import pytest
@@ -11,6 +12,7 @@ from rightarch.controller.readiness import ARCHITECTURE, Readiness
 from rightarch.controller.workloads import KINDS, POD, Wanted
 from rightarch.platforms import ImagePlatforms
 from rightarch.policy import Kind, Policy
+from rightarch.report.inventory import Inventory
 from rightarch.report.report import Origin, Report, make
 from rightarch.rulebook import Rulebook
 from rightarch.snapshot import Nodes
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from rightarch.cluster import Cluster
+    from rightarch.report.workload import Workload
     from tests.unit.test_report_cases import Case
 
 LEFT_OUT: Final = {
@@ -99,6 +102,22 @@ async def test_the_figures_are_those_of_the_report(case: Case) -> None:
     assert {verdict: (t.workloads, t.pods, t.requests) for verdict, t in told.items()} == {
         verdict: (t.workloads, t.pods, t.requests) for verdict, t in said.items()
     }
+
+
+async def test_nobody_waits_while_many_pods_are_put_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An owner may have thousands: what is made of them at once is made beside the event loop, and judged there."""
+    threads: list[int] = []
+
+    def seen(self: Inventory, chosen: frozenset[str] | None = None) -> list[Workload]:
+        threads.append(get_ident())
+        return made(self, chosen)
+
+    made = Inventory.workloads
+    monkeypatch.setattr(Inventory, "workloads", seen)
+    case = CASES[0]
+    await Readiness(cast("Cluster", Stored(case)), snapshot(case), lambda _: None, rulebook(case)).take()
+    assert len(threads) == 1
+    assert get_ident() not in threads
 
 
 def test_nearly_all_cases_are_held_against_it() -> None:

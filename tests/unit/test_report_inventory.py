@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rightarch.policy import Choices, Kind, Policies, Policy
 from rightarch.report.inventory import Inventory
@@ -77,6 +80,25 @@ def test_policies_name_the_labels_of_pods_that_they_select_by() -> None:
     ]
     assert Policies.of(each, Choices()).pod_labels == {"team", "canary"}
     assert Policies.of([], Choices()).pod_labels == frozenset()
+
+
+KINDS = st.tuples(st.sampled_from(["a", "b", ""]), st.sampled_from(["app", "mesh"]), st.sampled_from(["x", "y", ""]))
+
+
+@given(st.lists(KINDS, min_size=1, max_size=30))
+def test_every_pod_is_counted_once_where_it_is(kinds: list[tuple[str, str, str]]) -> None:
+    """Whatever they have in common: each shape is there once, and each pod is under its own and on its node."""
+    pods = [pod(number, {"team": team} if team else {}) for number, (team, _, _) in enumerate(kinds)]
+    for each, (_, image, node) in zip(pods, kinds, strict=True):
+        each["spec"] |= {"nodeName": node, "containers": [{"name": "c", "image": image}]}
+    found = only(inventory(*pods))
+    counted = Counter[tuple[str, str, str]]()
+    for placed in found.placed:
+        shape = found.shapes[placed.shape].pod
+        team = shape["metadata"].get("labels", {}).get("team", "")
+        counted[team, shape["spec"]["containers"][0]["image"], placed.node] += placed.pods
+    assert counted == Counter(kinds)
+    assert len(found.shapes) == len({(team, image) for team, image, _ in kinds})
 
 
 @pytest.mark.parametrize("label", ["team", "spark-exec-id"])
