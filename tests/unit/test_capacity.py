@@ -316,13 +316,15 @@ def test_the_message_names_what_is_asked_for_and_the_nearest_miss(
 
 
 def test_the_nearest_nodepool_is_the_one_with_least_in_the_way() -> None:
-    """Of two that are as near, the one of more weight, which Karpenter asks first."""
+    """Of two that are as near, the one of more weight, which Karpenter asks first; any is that has the architecture."""
     far = pool("kubernetes.io/arch In amd64", name="far", taints=("a=b:NoSchedule",), weight=90)
     near = pool("kubernetes.io/arch In amd64", name="near")
     heavy = pool("kubernetes.io/arch In s390x", name="heavy", weight=10)
     asked = demand(architectures=frozenset({"arm64"}))
     assert "NodePool near allows only amd64" in Capacity.of([], [far, near]).answer(asked).message
     assert "NodePool heavy allows only s390x" in Capacity.of([], [far, near, heavy]).answer(asked).message
+    arm = pool("kubernetes.io/arch In arm64", name="tainted", taints=("a=b:NoSchedule", "c=d:NoSchedule"))
+    assert "NodePool tainted has the taint a=b" in Capacity.of([], [near, heavy, arm]).answer(asked).message
 
 
 def test_where_a_node_may_be_had_nothing_is_said() -> None:

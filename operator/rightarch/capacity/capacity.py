@@ -119,13 +119,17 @@ class Capacity:
     def barred(self, demand: Demand, architecture: str) -> Verdict | None:
         """The nearest NodePool that has an architecture, where nothing but labels that the pod asks for keeps it out.
 
-        None where a node can or may be had, and where something else is in the way. Labels of Nodes are no such reason:
-        there may be others tomorrow, while a NodePool says what it will never have. Taints may be in the way besides.
+        None where a node can or may be had, and where one could if it were not for something else, such as a limit.
+        Labels of Nodes are no such reason: there may be others tomorrow, while a NodePool says what it will never have.
+        Taints may be in the way besides.
         """
         if self._verdict(demand, architecture).offer is not Offer.NO:
             return None
-        each = (pool.verdict(demand, architecture, shown=False) for pool in self.pools)
-        return best(verdict for verdict in each if verdict and verdict.labels)
+        asked = (pool.verdict(demand, architecture, shown=False) for pool in self.pools)
+        each = [verdict for verdict in asked if verdict and not verdict.far]
+        if not all(any(obstacle.own for obstacle in verdict.obstacles) for verdict in each):
+            return None
+        return best(verdict for verdict in each if verdict.labels)
 
     @cached_property
     def _told(self) -> dict[Hashable, bool]:

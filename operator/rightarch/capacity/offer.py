@@ -25,11 +25,18 @@ class Obstacle:
         text: for people, to be read after the name of what would have to give it.
         taint: the taint that is not tolerated, if that is it.
         label: the label of which the pod asks for another value, if that is it.
+        platform: whether it is that there is no such architecture or operating system.
     """
 
     text: str
     taint: Taint | None = None
     label: str | None = None
+    platform: bool = False
+
+    @property
+    def own(self) -> bool:
+        """Whether the pod itself could do without: a taint that it might tolerate, a label that it need not ask for."""
+        return bool(self.taint or self.label)
 
     @classmethod
     def of_taint(cls, taint: Taint) -> "Obstacle":
@@ -65,8 +72,13 @@ class Verdict:
     @property
     def labels(self) -> frozenset[str]:
         """The labels that are in the way, by their present names; empty where something else is, taints aside."""
-        own = all(obstacle.label or obstacle.taint for obstacle in self.obstacles)
+        own = all(obstacle.own for obstacle in self.obstacles)
         return frozenset(obstacle.label for obstacle in self.obstacles if obstacle.label) if own else frozenset()
+
+    @property
+    def far(self) -> bool:
+        """Whether it has no such platform: whatever else is in the way, it will not do."""
+        return any(obstacle.platform for obstacle in self.obstacles)
 
     @property
     def taints(self) -> tuple[Taint, ...]:
@@ -78,11 +90,15 @@ class Verdict:
 
 
 def best(verdicts: Iterable[Verdict]) -> Verdict | None:
-    """The first of the most promising: a yes, an unknown, else the one with the fewest obstacles.
+    """The first of the most promising: a yes, an unknown, else one of the right platform with the fewest obstacles.
 
     Where nobody is there at all who could have some, none are named: that is the farthest.
     """
-    return min(verdicts, key=lambda each: (_ORDER[each.offer], not each.obstacles, len(each.obstacles)), default=None)
+    return min(verdicts, key=_distance, default=None)
+
+
+def _distance(verdict: Verdict) -> tuple[int, bool, bool, int]:
+    return _ORDER[verdict.offer], not verdict.obstacles, verdict.far, len(verdict.obstacles)
 
 
 _ORDER: Final = {offer: place for place, offer in enumerate(Offer)}

@@ -137,7 +137,7 @@ class NodePool:
         for key, value in ((ARCH, architecture), (OS, demand.os)):
             allowed = self.requirements.get(key)
             if allowed and not allowed.admits(value):
-                yield Obstacle(_allows(allowed))
+                yield Obstacle(_allows(allowed), platform=True)
         yield from map(Obstacle.of_taint, taints.untolerated(self.taints, demand.tolerations))
 
     def _mismatches(self, way: Way) -> Iterator[Obstacle]:
