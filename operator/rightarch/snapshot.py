@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, Final, TypeVar
 
 from rightarch.affinity import ARCH_KEYS
-from rightarch.capacity import Capacity, NodeKind, NodePool, Platform, sighting
+from rightarch.capacity import Capacity, NodeKind, NodePool, Platform, sighting, stated
 
 HOST: Final = "kubernetes.io/hostname"
 """The label that tells a Node's own name, as the machine has it: nearly always the Node's."""
@@ -98,10 +98,10 @@ class Nodes:
     def _shown(self, keys: Collection[str]) -> Iterator[tuple[tuple[str, str], str]]:
         """Each label of some keys that Nodes have, with its value and the architecture that they tell."""
         for kind in self._kinds:
-            yield from ((entry, _architecture(kind)) for entry in kind.entries if entry[0] in keys)
+            yield from ((entry, stated(kind.labels, ARCH_KEYS)) for entry in kind.entries if entry[0] in keys)
         for name, kind in self._names.items() if HOST in keys else ():
             if (host := self._hosts.get(name, name)) is not None:
-                yield (HOST, host), _architecture(kind)
+                yield (HOST, host), stated(kind.labels, ARCH_KEYS)
 
     def _take(self, name: str, kind: NodeKind) -> None:
         self._names[name] = kind = self._shared.setdefault(kind, kind)
@@ -205,10 +205,6 @@ class NodeClaims(_Karpenters):
     def remove(self, claim: Mapping[str, Any]) -> None:
         """Forget a NodeClaim that is gone."""
         self._keep(self._seen, _name(claim), None)
-
-
-def _architecture(kind: NodeKind) -> str:
-    return next((kind.labels[key] for key in ARCH_KEYS if key in kind.labels), "")
 
 
 def _name(thing: Mapping[str, Any]) -> str:
