@@ -23,6 +23,7 @@ from rightarch.report.workload import Owner, Placed, Shape, Workload
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+MOST = 2**63 - 1
 HEADER = "instance_type,architecture,vcpu,memory_gib,price_per_hour\n"
 PRICES = f"""{HEADER}m6i.large,x86_64,2,8,0.096
 m7g.large,arm64,2,8,0.0816
@@ -56,18 +57,26 @@ def workload(*placed: tuple[str, int, Resources]) -> Workload:
 
 @given(st.integers(0, 10**9), st.sampled_from(["", "m", "k", "M", "G", "Ki", "Mi", "Gi", "Ti"]))
 def test_amounts_are_what_kubernetes_reads(number: int, suffix: str) -> None:
-    """By the official client's own reading; CPU in thousandths and memory in bytes, rounded up."""
+    """By the official client's own reading; CPU in thousandths and memory in bytes, rounded up, in 64 bits."""
     text = f"{number}{suffix}"
     exact = parse_quantity(text)  # type: ignore[no-untyped-call] # the client's own gap
     found = Resources.of({"cpu": text, "memory": text})
-    assert found.cpu - 1 < exact * 1000 <= found.cpu
-    assert found.memory - 1 < exact <= found.memory
+    assert found.cpu - 1 < min(exact * 1000, MOST) <= found.cpu
+    assert found.memory - 1 < min(exact, MOST) <= found.memory
 
 
 @pytest.mark.parametrize("amounts", [None, {}, {"cpu": "much"}, {"cpu": None}, [], "1"])
 def test_what_is_no_amount_counts_as_nothing(amounts: object) -> None:
     """Whoever wrote a manifest may have written anything."""
     assert Resources.of(amounts) == Resources()
+
+
+@pytest.mark.parametrize("amount", ["9E", "1e30", 10**30])
+def test_amounts_are_no_larger_than_kubernetes_counts(amount: object) -> None:
+    """Nor are their sums: whoever makes a pod chooses what it asks for, and forms of output end at 64 bits."""
+    one = Resources.of({"cpu": amount, "memory": amount})
+    assert (one + one, one * 1000) == (Resources(MOST, MOST),) * 2
+    assert one.memory <= MOST
 
 
 def test_prices_are_read_from_a_file() -> None:
@@ -233,6 +242,16 @@ def test_what_images_share_is_stored_once() -> None:
         ("just text", "f.yaml:1: this is no object of Kubernetes: it has no kind"),
         ("kind: Pod\n---\n[1]", "f.yaml:3: this is no object"),
         ("kind: List\nitems: [{kind: Pod, spec: 7}]", "f.yaml:1 (Pod): spec must be an object"),
+        ("kind: Pod", "f.yaml:1 (Pod): spec must be an object"),
+        ("kind: Pod\nspec: {}\nstatus: {phase: [a]}", "f.yaml:1 (Pod): status.phase must be text"),
+        ("kind: Pod\nspec: {resources: {limits: 7}}", "f.yaml:1 (Pod): spec.resources.limits must be an object"),
+        ('{"kind": "\\ud800", "apiVersion": "v1"}', "f.yaml (\ud800): the API takes nothing like this: "),
+        (
+            '{"kind": "A", "a": {"\\ud800": {"containers": [{"image": "x"}]}}}',
+            "f.yaml: the API takes nothing like this: ",
+        ),
+        ('{"kind": "Pod", "spec": {"nodeName": "\\ud800"}}', "f.yaml:1 (Pod): the API takes nothing like this: "),
+        ("kind: Pod\nspec: {containers: [{image: x, env: !!binary aGk=}]}", "f.yaml:1 (Pod): the API takes nothing"),
         ("kind: Pod\nspec: {containers: [x]}", "f.yaml:1 (Pod): spec.containers must be a list of objects"),
         (
             "kind: Pod\nspec: {containers: [{image: 7}]}",
@@ -254,7 +273,8 @@ def test_a_manifest_that_is_wrong_is_told_by_place(text: str, said: str) -> None
 
 def test_lists_and_empty_documents_are_read() -> None:
     """As kubectl and helm print them."""
-    text = "---\n# a comment\n---\nkind: PodList\nitems:\n- metadata: {name: a}\n- metadata: {name: b}\n"
+    items = "\n".join(f"- {{metadata: {{name: {name}}}, spec: {{}}}}" for name in "ab")
+    text = f"---\n# a comment\n---\nkind: PodList\nitems:\n{items}\n"
     kinds: list[Any] = [(thing["kind"], thing["metadata"]["name"]) for thing in manifests.read(text, "f").objects]
     assert kinds == [("Pod", "a"), ("Pod", "b")]
 
@@ -282,6 +302,7 @@ LAST = "spec: {containers"
         ),
         ("name: a}", "name: 7}", f"f.yaml:1 (Deployment): metadata.name {TEXT}"),
         ("name: a}", "name: a, namespace: 7}", f"f.yaml:1 (Deployment): metadata.namespace {TEXT}"),
+        ("name: a}", "name: a, annotations: 7}", "f.yaml:1 (Deployment): metadata.annotations must be an object"),
         ("name: a}", "name: a, uid: [a]}", f"f.yaml:1 (Deployment): metadata.uid {TEXT}"),
         ("metadata: {},", "metadata: x,", f"{TEMPLATE}metadata must be an object"),
         (LAST, "spec: {runtimeClassName: [a], containers", f"{TEMPLATE}spec.runtimeClassName {TEXT}"),
@@ -311,11 +332,19 @@ def test_a_workload_that_is_wrong_is_told_by_place(before: str, after: str, said
     assert str(raised.value).startswith(said)
 
 
-def test_the_status_of_a_job_that_is_wrong_is_told() -> None:
+@pytest.mark.parametrize(
+    ("conditions", "said"),
+    [
+        ("[1]", "f.yaml:1 (Job): status.conditions must be a list of objects"),
+        ("[{type: [a]}]", "f.yaml:1 (Job), status.conditions: type must be text"),
+    ],
+)
+def test_the_status_of_a_job_that_is_wrong_is_told(conditions: str, said: str) -> None:
     """By it a job is known that has ended."""
     assert manifests.read(JOB, "f.yaml").objects
-    with pytest.raises(SettingsError, match=r"f\.yaml:1 \(Job\): status\.conditions must be a list of objects"):
-        manifests.read(JOB.replace("status: {}", "status: {conditions: [1]}"), "f.yaml")
+    with pytest.raises(SettingsError) as raised:
+        manifests.read(JOB.replace("status: {}", f"status: {{conditions: {conditions}}}"), "f.yaml")
+    assert str(raised.value) == said
 
 
 def test_objects_without_a_namespace_are_in_the_one_that_is_asked_about() -> None:
@@ -330,6 +359,13 @@ def test_objects_without_a_namespace_are_in_the_one_that_is_asked_about() -> Non
         inventory = Inventory(planned=True)
         assert manifests.fill(inventory, objects, namespaces) == left
         assert [str(each.owner) for each in inventory.workloads()] == owners
+
+
+def test_a_template_that_is_none_of_pods_need_have_no_spec() -> None:
+    """What other kinds have in that place is no matter of a report."""
+    sealed = "apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nspec: {template: {type: Opaque}}\n"
+    content = manifests.read(sealed, "f.yaml")
+    assert (len(content.objects), content.notes) == (1, ())
 
 
 def test_what_is_no_workload_and_has_containers_is_told() -> None:

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import orjson
+
 from rightarch import manifests as files
 from rightarch.errors import SettingsError
 from rightarch.pod import Pod
@@ -57,6 +59,7 @@ def read(text: str, source: str) -> Content:
         _check(thing, f"{source} ({thing.get('kind')})")
     strange = (thing for thing in found.objects if template_of(thing) is None)
     notes = tuple(note for thing in strange for note in files.passed_over(thing, source))
+    _check_json(notes, source)
     return Content((*(workload.thing for workload in found.workloads), *found.objects), notes)
 
 
@@ -122,9 +125,12 @@ def _check(thing: Mapping[str, Any], where: str) -> None:
     Raises:
         SettingsError: naming the first field that is none.
     """
+    _check_json({part: thing.get(part) for part in ("apiVersion", "kind", "metadata")}, where)
     for part in ("metadata", "spec"):
         _is(thing, (part,), where)
+    _wants(thing.get("kind") != "Pod" or thing.get("spec") is not None, "spec", "an object", where)
     _texts(thing, ("metadata",), ("name", "generateName", "namespace", "uid"), where)
+    _is(thing, ("metadata", "annotations"), where)
     _each(thing, ("metadata", "ownerReferences"), where)
     for owner in _at(thing, ("metadata", "ownerReferences")) or ():
         said = all(isinstance(owner.get(text), str) for text in ("apiVersion", "kind", "name", "uid"))
@@ -133,16 +139,28 @@ def _check(thing: Mapping[str, Any], where: str) -> None:
         holder = _at(thing, path)
         if isinstance(holder, Mapping) and (path or thing.get("kind") == "Pod"):
             _check_pod(holder, ".".join(path), where)
+            _check_json(holder, where)
 
 
 def _check_controller(thing: Mapping[str, Any], where: str) -> None:
     """Of a kind that Kubernetes has itself, beside its pods."""
     _is(thing, ("status",), where)
+    _texts(thing, ("status",), ("phase",), where)
     _each(thing, ("status", "conditions"), where)
+    for condition in _at(thing, ("status", "conditions")) or ():
+        _texts(condition, (), ("type", "status"), f"{where}, status.conditions")
     for path in _COUNTS:
         count = _at(thing, path)
         whole = isinstance(count, int) and not isinstance(count, bool) and 0 <= count <= _MAX_COUNT
         _wants(count is None or whole, ".".join(path), f"a whole number from 0 to {_MAX_COUNT}", where)
+
+
+def _check_json(value: object, where: str) -> None:
+    """YAML has values that JSON lacks, and escapes in JSON may stand for what is no character."""
+    try:
+        orjson.dumps(value)
+    except orjson.JSONEncodeError as error:
+        raise SettingsError(f"{where}: the API takes nothing like this: {error}") from None
 
 
 def _check_pod(pod: Mapping[str, Any], path: str, where: str) -> None:
@@ -159,18 +177,23 @@ def _check_pod(pod: Mapping[str, Any], path: str, where: str) -> None:
         _each(pod, ("spec", kind), place)
         for container in _at(pod, ("spec", kind)) or ():
             _check_container(container, f"{place}, spec.{kind}")
-    for part in ("resources", "overhead", "os", "affinity"):
+    for part in ("overhead", "os", "affinity"):
         _is(pod, ("spec", part), place)
     _texts(pod, ("spec", "os"), ("name",), place)
     _is(pod, ("spec", "affinity", "nodeAffinity"), place)
+    _check_amounts(pod, ("spec",), place)
     _check_terms(pod, place)
 
 
 def _check_container(container: Mapping[str, Any], where: str) -> None:
     """Of a container, and of whatever else stands in a list of a pod and has such members."""
     _texts(container, (), ("name", "image", "restartPolicy", "key", "operator", "value", "effect"), where)
+    _check_amounts(container, (), where)
+
+
+def _check_amounts(thing: Mapping[str, Any], path: tuple[str, ...], where: str) -> None:
     for amounts in (("resources",), ("resources", "requests"), ("resources", "limits")):
-        _is(container, amounts, where)
+        _is(thing, (*path, *amounts), where)
 
 
 def _check_terms(pod: Mapping[str, Any], where: str) -> None:

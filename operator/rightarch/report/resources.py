@@ -3,14 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING
-from typing import Any
+from typing import Any, Final
 
 from rightarch.quantities import parse
+
+_MOST: Final = 2**63 - 1
+"""Kubernetes counts in 64 bits: a quantity that is larger stands for this one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """Some CPU and memory.
+    """Some CPU and memory, of either as much as 64 bits hold at most.
 
     Attributes:
         cpu: in thousandths of a core, as the scheduler counts.
@@ -27,10 +30,10 @@ class Resources:
         return cls(_or_nothing(given.get("cpu"), 1000), _or_nothing(given.get("memory"), 1))
 
     def __add__(self, other: "Resources") -> "Resources":
-        return Resources(self.cpu + other.cpu, self.memory + other.memory)
+        return Resources(min(self.cpu + other.cpu, _MOST), min(self.memory + other.memory, _MOST))
 
     def __mul__(self, count: int) -> "Resources":
-        return Resources(self.cpu * count, self.memory * count)
+        return Resources(min(self.cpu * count, _MOST), min(self.memory * count, _MOST))
 
     def largest(self, other: "Resources") -> "Resources":
         """The larger of each."""
@@ -50,6 +53,7 @@ class Resources:
 def _or_nothing(value: object, scale: int) -> int:
     """A quantity in so many parts of its unit, rounded up; nothing for what is none."""
     try:
-        return int((parse(str(value)) * scale).to_integral_value(ROUND_CEILING)) if value is not None else 0
+        found = int((parse(str(value)) * scale).to_integral_value(ROUND_CEILING)) if value is not None else 0
     except ValueError:
         return 0
+    return min(found, _MOST)
