@@ -125,21 +125,25 @@ def _check(thing: Mapping[str, Any], where: str) -> None:
     Raises:
         SettingsError: naming the first field that is none.
     """
-    _check_json({part: thing.get(part) for part in ("apiVersion", "kind", "metadata")}, where)
-    for part in ("metadata", "spec"):
-        _is(thing, (part,), where)
+    _check_metadata(thing, where)
+    _is(thing, ("spec",), where)
     _wants(thing.get("kind") != "Pod" or thing.get("spec") is not None, "spec", "an object", where)
+    for path in ((), _PODS, _JOBS):
+        holder = _at(thing, path)
+        if isinstance(holder, Mapping) and (path or thing.get("kind") == "Pod"):
+            _check_pod(holder, ".".join(path), where)
+            _check_json(holder, where)
+
+
+def _check_metadata(thing: Mapping[str, Any], where: str) -> None:
+    _check_json({part: thing.get(part) for part in ("apiVersion", "kind", "metadata")}, where)
+    _is(thing, ("metadata",), where)
     _texts(thing, ("metadata",), ("name", "generateName", "namespace", "uid"), where)
     _is(thing, ("metadata", "annotations"), where)
     _each(thing, ("metadata", "ownerReferences"), where)
     for owner in _at(thing, ("metadata", "ownerReferences")) or ():
         said = all(isinstance(owner.get(text), str) for text in ("apiVersion", "kind", "name", "uid"))
         _wants(said, "metadata.ownerReferences", "a list of objects with apiVersion, kind, name and uid", where)
-    for path in ((), _PODS, _JOBS):
-        holder = _at(thing, path)
-        if isinstance(holder, Mapping) and (path or thing.get("kind") == "Pod"):
-            _check_pod(holder, ".".join(path), where)
-            _check_json(holder, where)
 
 
 def _check_controller(thing: Mapping[str, Any], where: str) -> None:
