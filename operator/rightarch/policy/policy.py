@@ -104,7 +104,7 @@ class Policy:
 
     @property
     def label(self) -> str:
-        """The value of the label ``rightarch.dev/applied-policy`` of the pods that it decides; "" until it is applied."""
+        """The value of the label ``rightarch.dev/applied-policy`` of its pods; empty until it is applied."""
         if not self.uid:
             return ""
         digits = "".join(digit for digit in self.uid if digit in "0123456789abcdef")
