@@ -91,26 +91,33 @@ class Claims:
 
     def gone(self, key: str) -> tuple[str, ...]:
         """The names of those of a key that are gone."""
-        assert self._thread.is_alive(), "the watch of NodeClaims has ended: nothing more would be seen"
+        assert self._thread.is_alive(), "the watch of NodeClaims has ended: what is gone would not be seen"
         with self._lock:
             return tuple(name for name, pool in self._gone.items() if pool.startswith(f"{key}-"))
 
     def _watch(self) -> None:
+        """Go on where the API server ended a watch, as it does with one that can't keep up."""
+        version = self._client.get(CLAIMS).raise_for_status().json()["metadata"]["resourceVersion"]
         try:
-            self._follow()
+            while True:
+                version = self._follow(version)
         except httpx.TransportError:
             if not self._client.is_closed:  # or all is over, and the control plane has ended
                 raise
 
-    def _follow(self) -> None:
-        query = {"watch": "true", "timeoutSeconds": "7200"}
+    def _follow(self, version: str) -> str:
+        """Take what happens after a version, and give the last one."""
+        query = {"watch": "true", "allowWatchBookmarks": "true", "resourceVersion": version}
         with self._client.stream("GET", CLAIMS, params=query, timeout=None) as answer:
-            for line in answer.iter_lines():
+            for line in answer.raise_for_status().iter_lines():
                 event = json.loads(line)
+                assert event["type"] != "ERROR", event
+                metadata = event["object"]["metadata"]
+                version = metadata["resourceVersion"]
                 if event["type"] == "DELETED":
-                    metadata = event["object"]["metadata"]
                     with self._lock:
                         self._gone[metadata["name"]] = metadata["labels"][NODE_POOL]
+        return version
 
 
 class Arena:

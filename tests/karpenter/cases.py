@@ -120,9 +120,10 @@ def cases() -> list[Case]:
 
 
 def expression(text: str) -> Object:
-    """A requirement in one line, such as ``kubernetes.io/arch In amd64 arm64``."""
+    """A requirement in one line, such as ``kubernetes.io/arch In amd64 arm64``, of a NodePool with ``minValues 2``."""
+    text, _, least = text.partition(" minValues ")
     key, operator, *values = text.split()
-    return requirement(key, operator, *values)
+    return requirement(key, operator, *values) | ({"minValues": int(least)} if least else {})
 
 
 def taint(text: str) -> Object:

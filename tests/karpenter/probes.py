@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 PROBES: Final = 60
 ARCHITECTURES: Final = (
     None, "In amd64", "In arm64", "In arm64", "In amd64 arm64", "In amd64 arm64", "In amd64 arm64", "NotIn amd64",
-    "Exists",
+    "Exists", "In amd64 arm64 minValues 2",
 )  # fmt: skip
 OTHERS: Final = (
     None, None, None, None, None,
@@ -55,7 +55,7 @@ WANTS: Final = (
     "beta.kubernetes.io/arch In arm64",
 )  # fmt: skip
 TAINTS: Final = (None, None, None, None, "dedicated=batch:NoSchedule", "dedicated=batch:PreferNoSchedule")
-LIMITS: Final = (None, None, None, None, None, {"cpu": "0"}, {"cpu": "100"})
+LIMITS: Final = (None, None, None, None, None, {"cpu": "0"}, {"cpu": "100"}, {"nvidia.com/gpu": "0"}, {"nodes": "0"})
 
 
 @dataclass(frozen=True)
