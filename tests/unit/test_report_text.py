@@ -74,6 +74,22 @@ def test_daemon_sets_that_lack_the_architecture_are_first() -> None:
     assert "holds back whole nodes" in text(found, "table", to_file=True)
 
 
+def test_a_narrow_terminal_cuts_nothing_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What keeps a workload is wrapped below its line, with the names in it whole; wide enough, it is beside it."""
+    image = "registry.example.com/platform/service-mesh-proxy:1.18.2-distroless"
+    found = of(pod("checkout", "good", image), pod("cart", "good"), images={image: AMD64, "good": BOTH})
+    monkeypatch.setattr("rightarch.cli.printing.terminal_width", lambda: 80)
+    shown = text(found, "table", to_file=False)
+    assert "…" not in shown
+    tables = shown.split("No prices")[0].splitlines()[3:]
+    assert all(len(line) <= 80 for line in tables)
+    row = next(number for number, line in enumerate(tables) if "checkout" in line and line.startswith("Blocked"))
+    assert tables[row + 1 : row + 4] == ["    no linux/arm64:", f"    {image} has", "    linux/amd64"]
+    assert any(line == f"    {image}" for line in tables)
+    monkeypatch.setattr("rightarch.cli.printing.terminal_width", lambda: 200)
+    assert text(found, "table", to_file=False) == text(found, "table", to_file=True)
+
+
 @pytest.mark.parametrize(
     ("share", "told"), [(0, "0 %"), (0.001, "under 1 %"), (0.5, "50 %"), (0.999, "over 99 %"), (1, "100 %")]
 )

@@ -6,6 +6,7 @@ Names come from the cluster, where others chose them: none may steer a terminal,
 import csv
 import io
 import re
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -156,8 +157,27 @@ def _capital(sentence: str) -> str:
 
 
 def _shown(table: Table, width: int | None) -> str:
+    return "\n".join(line for lines in _lines(table, width) for line in lines)
+
+
+def _lines(table: Table, width: int | None) -> list[list[str]]:
+    """The lines of each row; where a terminal is too narrow, the last column is wrapped below the others, uncut."""
     titles, rows, right = table
-    return printing.columns([titles, *rows], right, width)
+    whole = printing.columns([titles, *rows], right, None).splitlines()
+    if width is None or all(len(line) <= width for line in whole):
+        return [[line] for line in whole]
+    before = printing.columns([[*row[:-1], ""] for row in (titles, *rows)], right, None).splitlines()
+    return [[line, *_wrapped(row[-1], 4, width)] for line, row in zip(before, (titles, *rows), strict=True)]
+
+
+def _wrapped(cell: str, indent: int, width: int | None) -> list[str]:
+    """A text set off from what is before it, in lines of some width; no name in it is torn apart."""
+    margin, shown = " " * indent, "" if cell == "-" else printing.plain(cell)
+    if width is None:
+        return [f"{margin}{shown}"] if shown else []
+    return textwrap.wrap(
+        shown, width, initial_indent=margin, subsequent_indent=margin, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _verdicts(report: Report) -> Table:
@@ -188,12 +208,11 @@ def _money(cost: Cost | None, report: Report) -> list[str]:
 def _fixes(report: Report, width: int | None) -> str:
     shown = report.blockers[:_MOST]
     titles = ["WORKLOADS", "VCPU", "MEMORY", *(["COST/H"] if report.prices is not None else []), "IMAGE"]
-    rows = [titles, *(_fix(each, report) for each in shown)]
-    lines = printing.columns(rows, set(range(len(titles) - 1)), width).splitlines()
-    away = [_away(each) for each in shown]
-    told = [lines[0]]
-    for line, more in zip(lines[1:], away, strict=True):
-        told += [line, *([f"           {more}"] if more else [])]
+    rows: list[Sequence[str]] = [_fix(each, report) for each in shown]
+    head, *lines = _lines((titles, rows, frozenset(range(len(titles) - 1))), width)
+    told = list(head)
+    for each, blocker in zip(lines, shown, strict=True):
+        told += [*each, *_wrapped(_away(blocker), 8 if len(each) > 1 else 11, width)]
     if left := len(report.blockers) - len(shown):
         told.append(f"and {left} more: -o json has them all")
     return "\n".join(told)
