@@ -205,8 +205,8 @@ def registry(made: Callable[[RegistryOptions], Registry]) -> Registry:
 
 @pytest.fixture
 def impatient(made: Callable[[RegistryOptions], Registry], options: RegistryOptions) -> Registry:
-    """A client that waits for a second and a half."""
-    return made(replace(options, lookup_timeout=1.5))
+    """A client that waits for two and a half seconds."""
+    return made(replace(options, lookup_timeout=2.5))
 
 
 @pytest.mark.parametrize("handle", [hang, drip])
@@ -233,7 +233,7 @@ async def test_hundreds_of_time_outs_leave_nothing(
             await asyncio.sleep(0.1)
             began = time.perf_counter()
             await registry.platforms(healthy, AnonymousKeychain())
-            assert time.perf_counter() - began < 1.0  # it did not wait for one of the others
+            assert time.perf_counter() - began < 2.0  # it did not wait for one of the others
             assert set(await asyncio.gather(*waits)) == {Reason.TIMED_OUT}
         await asyncio.sleep(0.1)
         assert registry.stats.in_flight == 0
