@@ -274,7 +274,7 @@ def test_nobody_waits_for_an_event(made: World) -> None:
         assert events(made, "waits") == []
         wait_for(lambda: events(made, "waits"), seconds=30)
         assert time.monotonic() - begun > 2.9
-        assert took < 1
+        assert took < 2.5
         made.plane.kubectl("delete", kind.lower(), "slow")
     assert events(made, "dry") == []
 
