@@ -35,6 +35,8 @@ DIGEST = "sha256:" + "a" * 64
 NOBODY = free_port()
 """A port on which no registry listens: what is known of its images is known from elsewhere."""
 FAILED_OPEN = "apiserver_admission_webhook_fail_open_count"
+NEXT = "\n" + " " * 15
+"""Between the lines of what an explanation tells under one title."""
 EVENTS = f"/apis/events.k8s.io/v1/namespaces/{NAMESPACE}/events"
 
 
@@ -112,6 +114,30 @@ def test_which_nodes_could_run_it_is_what_the_scheduler_finds(made: World) -> No
     assert "it is bound to the node node-amd64" in shown
     assert "Nodes:       1 of 4 could run it, by labels and taints: node-amd64" in shown
     assert "tainted-amd64 has the taint for=gpu:NoSchedule" in shown
+
+
+def test_the_lines_that_let_pods_on_to_the_nodes_of_an_architecture(made: World, tmp_path: Path) -> None:
+    """Are told where its taint alone keeps them out; with a policy that has them, nothing does."""
+    node, image = fake_node("tainted-s390x", "s390x"), f"127.0.0.1:{NOBODY}/both/app:1"
+    taint = {"key": "kubernetes.io/arch", "value": "s390x", "effect": "NoSchedule"}
+    node["spec"]["taints"] = [*node["spec"].get("taints", []), taint]
+    made.plane.apply(node, object_of(image, DIGEST, ["linux/amd64", "linux/s390x"]))
+    asked = ("-f", "-")
+    text = json.dumps(workload("Deployment", "both", image))
+    found, shown = explained(made, *asked, text=text), explain(made, *asked, text=text).stdout
+    policy = {"apiVersion": "rightarch.dev/v1alpha1", "kind": "ClusterArchitecturePolicy", "metadata": {"name": "let"}}
+    toleration = {"key": "kubernetes.io/arch", "operator": "Equal", "value": "s390x", "effect": "NoSchedule"}
+    cause = "the nearest s390x Node has the taint kubernetes.io/arch=s390x:NoSchedule, which the pod does not tolerate"
+    assert found["keptOut"] == [{"architecture": "s390x", "cause": cause, "tolerations": [toleration]}]
+    (lines,) = found["policyLines"]
+    advice = [f"of s390x: {cause}", "add to the spec of a ClusterArchitecturePolicy:", *lines.splitlines()]
+    assert f"  Kept out:    {NEXT.join(advice)}\n  Patch:" in shown
+    file = tmp_path / "policy.yaml"
+    file.write_text(yaml.safe_dump(policy | {"spec": yaml.safe_load(lines)}))
+    let = explained(made, *asked, "--policy", file, text=text)
+    assert (let["keptOut"], let["policyLines"]) == ([], [])
+    assert "Kept out" not in explain(made, *asked, "--policy", file, text=text).stdout
+    made.plane.kubectl("delete", "node", "tainted-s390x")
 
 
 def _bound(made: World, name: str) -> Any:  # noqa: ANN401 - JSON

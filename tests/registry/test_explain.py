@@ -211,6 +211,58 @@ def test_policies_are_tried_before_they_are_applied(
     assert "spec.mod" in done.stderr
 
 
+SHARE = """\
+apiVersion: rightarch.dev/v1alpha1
+kind: ClusterArchitecturePolicy
+metadata: {name: move}
+spec: {architectures: {share: [{architecture: arm64, percent: 20}]}}
+"""
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "DaemonSet"])
+def test_a_share_is_told_of_all_pods_and_the_patch_of_one(
+    environment: dict[str, str], images: dict[str, str], tmp_path: Path, kind: str
+) -> None:
+    """Since others of the workload get another; also where the template itself is written, which has no share."""
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(SHARE)
+    text = yaml.safe_dump(deployment("web", images["multi"]) | {"kind": kind})
+    (web,) = explained(environment, text, "--policy", policy)
+    assert web["shares"] == [
+        {"share": "arm64", "percent": 20.0, "architectures": ["arm64"]},
+        {"share": "others", "percent": 80.0, "architectures": ["amd64"]},
+    ]
+    shown = run(environment, "explain", "-f", "-", "--registry-only", "--policy", policy, text=text).stdout
+    assert "20 % of its pods prefer arm64, the others amd64\n" in shown
+    assert "its share is" not in shown
+    if kind == "Deployment":
+        assert (web["decision"]["share"], web["decision"]["preferences"]) == (
+            "others",
+            [{"weight": 100, "architectures": ["amd64"]}],
+        )
+        assert "Patch:       of one of its pods that prefer amd64, when it is created\n" in shown
+        assert "\n--- deployment/web, one of its pods that prefer amd64\n" in shown
+
+
+def test_a_share_that_labels_settle_is_that_of_each_pod(
+    environment: dict[str, str], images: dict[str, str], tmp_path: Path
+) -> None:
+    """The template's own choice, and the label by which pods belong together: all pods of the workload have these."""
+    kept, together = deployment("web", images["multi"]), deployment("web", images["multi"])
+    kept["spec"]["template"]["metadata"]["labels"]["rightarch.dev/share"] = "arm64"
+    same = tmp_path / "same.yaml"
+    same.write_text(SHARE.replace("{share:", "{sameFor: app, share:"))
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(SHARE)
+    for thing, file in ((kept, policy), (together, same)):
+        text = yaml.safe_dump(thing)
+        (web,) = explained(environment, text, "--policy", file)
+        assert (web["shares"], len(web["decision"]["preferences"])) == ([], 1)
+        shown = run(environment, "explain", "-f", "-", "--registry-only", "--policy", file, text=text).stdout
+        assert f"its share is {web['decision']['share']}\n" in shown
+        assert "Patch:       of each of its pods, when it is created\n" in shown
+
+
 def test_exit_statuses(environment: dict[str, str], images: dict[str, str]) -> None:
     """0 where all is well, 3 for what is wrong with a workload, 1 where it is not known."""
 

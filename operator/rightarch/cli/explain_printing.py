@@ -4,16 +4,20 @@ import difflib
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any, Final
 
 import typer
 import yaml
 
 from rightarch import pod as pods
-from rightarch.affinity import Constraints
+from rightarch.affinity import Constraints, Preference
+from rightarch.capacity import Capacity
+from rightarch.cli import divisions, reach
 from rightarch.cli.engine import Judged
 from rightarch.cli.plain import plain
 from rightarch.cli.printing import as_json, as_yaml, columns, terminal_width
+from rightarch.cli.surroundings import Surroundings
 from rightarch.fitting import Node, obstacles
 from rightarch.placement import KEY, Decision, Failure, read_record
 from rightarch.platforms import ImagePlatforms
@@ -27,21 +31,24 @@ _DUMPER: Final = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 _WIDTH: Final = 2**31 - 1
 """Lines are not broken: that would make differences of what is none."""
 _COLOURS: Final = {"+": typer.colors.GREEN, "-": typer.colors.RED, "@": typer.colors.CYAN}
+_ADVICE: Final = "add to the spec of a ClusterArchitecturePolicy:"
 
 
-def text(judged: Sequence[Judged], nodes: Sequence[Node] | None, output: str) -> str:
+def text(judged: Sequence[Judged], around: Surroundings, output: str) -> str:
     """What is printed.
 
     Args:
         judged: what was decided, in order.
-        nodes: of the cluster; None where they are not known.
+        around: what is known of the cluster.
         output: ``table``, ``json``, ``yaml`` or ``patch``.
     """
     if output == "patch":
         return "".join(_coloured(diff(each)) for each in judged)
+    nodes = around.nodes
+    capacity = Capacity() if nodes is None else around.capacity
     if output == "table":
-        return "\n".join(_block(each, nodes) for each in judged)
-    data = {"workloads": [_data(each, nodes) for each in judged]}
+        return "\n".join(_block(each, nodes, capacity) for each in judged)
+    data = {"workloads": [_data(each, nodes, capacity) for each in judged]}
     return as_yaml(data) if output == "yaml" else as_json(data)
 
 
@@ -53,12 +60,12 @@ def coloured() -> bool:
 def diff(judged: Judged) -> str:
     """What is changed, as a unified diff of YAML; empty where nothing is."""
     name = plain(str(judged.subject.workload))
-    what = name if judged.subject.in_template or not judged.subject.workload.path else f"{name}, each of its pods"
+    what = name if judged.subject.in_template or not judged.subject.workload.path else f"{name}, {_whose(judged)}"
     before, after = (_dumped(thing).splitlines(keepends=True) for thing in (judged.subject.written_on, judged.after))
     return "".join(difflib.unified_diff(before, after, what, f"{what}, as it is stored"))
 
 
-def _block(judged: Judged, nodes: Sequence[Node] | None) -> str:
+def _block(judged: Judged, nodes: Sequence[Node] | None, capacity: Capacity) -> str:
     """A workload, for people."""
     subject, decision = judged.subject, judged.decision
     workload = subject.workload
@@ -73,6 +80,7 @@ def _block(judged: Judged, nodes: Sequence[Node] | None) -> str:
     rows += list(_titled("Notes:", [f"{note}: {_noted(decision, note)}" for note in decision.notes]))
     rows += list(_titled("Recorded:", _recorded(judged)))
     rows += list(_titled("Nodes:", _nodes(judged, nodes)))
+    rows += list(_titled("Kept out:", _kept_out(judged, capacity)))
     lines = [f"  {title:<{_MARGIN}}{plain(value)}".rstrip() for title, value in rows]
     changed = diff(judged)
     lines.append(f"  {'Patch:':<{_MARGIN}}{_where(judged) if changed else 'nothing is changed'}")
@@ -132,10 +140,18 @@ def _outcomes(judged: Judged) -> Iterator[str]:
         yield "it is held by a scheduling gate until its images are known"
     if decision.audit:
         yield "mode Audit: this is noted on it, and its spec stays as it is"
-    for preference in decision.preferences:
+    yield from _preferred(judged)
+
+
+def _preferred(judged: Judged) -> Iterator[str]:
+    """What it prefers: all of its pods, or each part of them."""
+    if parts := divisions.division(judged):
+        yield divisions.told(parts)
+        return
+    for preference in judged.decision.preferences:
         yield f"it prefers {', '.join(preference.architectures)} (weight {preference.weight})"
-    if decision.share:
-        yield f"its share is {decision.share}"
+    if judged.decision.share:
+        yield f"its share is {judged.decision.share}"
 
 
 def _noted(decision: Decision, note: Note) -> str:
@@ -166,17 +182,33 @@ def _nodes(judged: Judged, nodes: Sequence[Node] | None) -> list[str]:
     return lines + ([f"and {len(others) - _SHOWN_NODES} more that could not"] if len(others) > _SHOWN_NODES else [])
 
 
+def _kept_out(judged: Judged, capacity: Capacity) -> list[str]:
+    """Which architectures taints keep it from, and the lines that a policy needs."""
+    found = reach.kept_out(judged, capacity)
+    added = reach.lines(found).splitlines()
+    return [f"of {each.architecture}: {each.cause}" for each in found] + ([_ADVICE] if added else []) + added
+
+
 def _where(judged: Judged) -> str:
     if judged.subject.in_template:
         return "of the workload, whose template is written"
-    whose = "each of its pods" if judged.subject.workload.path else "the pod"
-    return f"of {whose}, when it is created"
+    return f"of {_whose(judged)}, when it is created"
 
 
-def _data(judged: Judged, nodes: Sequence[Node] | None) -> dict[str, Any]:
+def _whose(judged: Judged) -> str:
+    """Whose patch it is, where no template is written."""
+    if not judged.subject.workload.path:
+        return "the pod"
+    if not divisions.division(judged):
+        return "each of its pods"
+    preferred = ", ".join(name for each in judged.decision.preferences for name in each.architectures)
+    return f"one of its pods that prefer {preferred}"
+
+
+def _data(judged: Judged, nodes: Sequence[Node] | None, capacity: Capacity) -> dict[str, Any]:
     """A workload, for programs."""
     subject, decision, workload = judged.subject, judged.decision, judged.subject.workload
-    policy = subject.policy
+    policy, found = subject.policy, reach.kept_out(judged, capacity)
     return {
         "kind": workload.kind,
         "namespace": subject.namespace,
@@ -202,12 +234,21 @@ def _data(judged: Judged, nodes: Sequence[Node] | None) -> dict[str, Any]:
             "gate": decision.gate,
             "audit": decision.audit,
             "lacking": decision.lacking or None,
+            "preferences": [_preference(each) for each in decision.preferences],
+            "share": decision.share,
         },
+        "shares": [asdict(part) for part in divisions.division(judged)],
         "patched": "template" if subject.in_template else "pod",
         "patch": judged.patch,
         "diff": diff(judged),
         "nodes": None if nodes is None else [_node(judged, node) for node in nodes],
+        "keptOut": None if nodes is None else [asdict(each) for each in found],
+        "policyLines": [lines] if (lines := reach.lines(found)) else [],
     }
+
+
+def _preference(preference: Preference) -> dict[str, Any]:
+    return {"weight": preference.weight, "architectures": list(preference.architectures)}
 
 
 def _image(judged: Judged, name: str) -> dict[str, Any]:

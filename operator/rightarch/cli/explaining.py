@@ -128,7 +128,7 @@ def _print(judged: Sequence[Judged], around: Surroundings, output: str, notes: S
         tell(note)
     if not judged:
         tell("there is no workload in what was given: nothing has a pod template of a known kind")
-    typer.echo(explain_printing.text(judged, around.nodes, output), nl=False, color=explain_printing.coloured())
+    typer.echo(explain_printing.text(judged, around, output), nl=False, color=explain_printing.coloured())
 
 
 _SEVERITY: Final = (0, FINDINGS, FAILURE)
