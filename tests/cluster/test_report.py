@@ -362,9 +362,9 @@ def test_a_user_sees_what_they_may(stage: Stage) -> None:
     notes = " ".join(report["source"]["notes"])
     assert "namespaces may not be read and are left out" in notes
     assert OTHER in notes
-    assert "nodes may not be read" in notes
+    assert "Nodes may not be read" in notes
     assert "pull secrets or ServiceAccounts may not be read" in notes
-    assert "nodes may not be read" in done.stderr
+    assert "Nodes may not be read" in done.stderr
     assert verdicts(report)["Deployment/private"] == ("Unknown", None, 0)
     assert report["atRisk"] == {"misplaced": 0, "exposed": 0}
 

@@ -29,12 +29,16 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
 
+    from typer.testing import Result
+
     from tests.registry.faults import Asked
 
 Object = dict[str, Any]
 
 USAGE = "/apis/metrics.k8s.io/v1beta1"
 HANGS = "hangs"
+EVERYTHING = "*"
+"""The path of what no other answer is for."""
 IMAGE = Reference.parse("registry.example/app:1")
 
 
@@ -43,7 +47,7 @@ async def served(folder: Path, answers: Mapping[str, int | str | Object]) -> Asy
     """A client of an API server that has these objects by path, or statuses; all other collections are empty."""
 
     async def handle(asked: Asked, writer: asyncio.StreamWriter) -> None:
-        found = answers.get(asked.path.partition("?")[0], listed())
+        found = answers.get(asked.path.partition("?")[0], answers.get(EVERYTHING, listed()))
         if found == HANGS:
             await asyncio.sleep(60)
         body = {"message": "because"} if isinstance(found, int) else found
@@ -65,6 +69,11 @@ async def served(folder: Path, answers: Mapping[str, int | str | Object]) -> Asy
             yield client, server
         finally:
             await client.aclose()
+
+
+def called(folder: Path, *arguments: str) -> Result:
+    """What a command says, given the kubeconfig of the server."""
+    return CliRunner().invoke(app, [*arguments, "--kubeconfig", str(folder / "kubeconfig")])
 
 
 def listed(*items: Object) -> Object:
@@ -191,12 +200,114 @@ async def test_a_pull_secret_that_can_not_be_read_leaves_the_others(
     )
 
 
+@pytest.mark.parametrize(
+    "arguments", [["report"], ["report", "-n", "team"], ["explain", "web"], ["release", "--all"], ["release", "web"]]
+)
+async def test_credentials_that_are_not_accepted_are_no_lack_of_rights(tmp_path: Path, arguments: list[str]) -> None:
+    """They have expired, or are of another cluster: no right would help, and the context is named."""
+    async with served(tmp_path, {EVERYTHING: 401}):
+        done = await asyncio.to_thread(called, tmp_path, *arguments)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr == (
+        "rightarch: the API server does not accept your credentials of context c (have they expired?): "
+        "log in again, or name another --context\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "refused", "said"),
+    [
+        (
+            [],
+            ["/api/v1/pods", "/api/v1/namespaces", "/api/v1/namespaces/default/pods"],
+            "you may list neither the pods of all namespaces nor the namespaces: name yours by -n",
+        ),
+        (
+            ["-n", "team"],
+            ["/api/v1/namespaces/team", "/api/v1/namespaces/team/pods"],
+            "you may not list pods in team: ask for the right to list pods, or name another -n",
+        ),
+    ],
+)
+async def test_whoever_may_list_no_pods_is_told_of_what_they_named(
+    tmp_path: Path, arguments: list[str], refused: list[str], said: str
+) -> None:
+    """A namespace that they never named is nothing to them."""
+    async with served(tmp_path, dict.fromkeys(refused, 403)):
+        done = await asyncio.to_thread(called, tmp_path, "report", *arguments)
+    assert (done.exit_code, done.stdout, done.stderr) == (1, "", f"rightarch: {said}\n")
+
+
+async def test_a_namespace_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    """A slip in a name must not pass a pipeline as a namespace without findings."""
+    async with served(tmp_path, {"/api/v1/namespaces/nosuch": 404}):
+        done = await asyncio.to_thread(called, tmp_path, "report", "-n", "team", "-n", "nosuch", "--fail-on", "blocked")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr == "rightarch: there is no namespace nosuch in this cluster: name another -n\n"
+
+
+async def test_what_may_not_be_read_is_told_once_with_what_that_means(tmp_path: Path) -> None:
+    """A line for each meaning, whatever the number of kinds and namespaces; the answer might be the opposite."""
+    scopes = ("a", "b")
+    kinds = (
+        ("apps/v1", ("deployments", "statefulsets", "daemonsets", "replicasets")),
+        ("batch/v1", ("cronjobs", "jobs")),
+    )
+    lists = [f"/apis/{group}/namespaces/{scope}/{kind}" for group, each in kinds for kind in each for scope in scopes]
+    own = [f"/apis/rightarch.dev/v1alpha1/namespaces/{scope}/architecturepolicies" for scope in scopes]
+    own += [f"/apis/rightarch.dev/v1alpha1/{kind}" for kind in ("clusterarchitecturepolicies", "imageplatforms")]
+    others = ["/api/v1/nodes", *(f"/apis/karpenter.sh/v1/{kind}" for kind in ("nodepools", "nodeclaims"))]
+    async with served(tmp_path, dict.fromkeys([*lists, *own, *others], 403)) as (cluster, _):
+        found = await collect(cluster, Selection(namespaces=scopes))
+    assert found.notes == (
+        (
+            "ArchitecturePolicies and ClusterArchitecturePolicies may not be read: "
+            "workloads are judged as if there were no policy"
+        ),
+        (
+            "CronJobs, DaemonSets, Deployments, Jobs, ReplicaSets and StatefulSets may not be read: "
+            "those without pods are left out, and owners of pods may be"
+        ),
+        "ImagePlatforms may not be read: what the cluster knows of images is asked of their registries again",
+        "NodeClaims and NodePools may not be read: machines that Karpenter would buy are not reckoned with",
+        "Nodes may not be read: which pods are misplaced or exposed, taints and prices can't be told",
+    )
+
+
+async def test_kinds_that_the_cluster_lacks_are_not_told_of(tmp_path: Path) -> None:
+    """Neither where they are asked for, nor where the API server refuses what is not there."""
+    groups = ("karpenter.sh/v1", "rightarch.dev/v1alpha1", "metrics.k8s.io/v1beta1")
+    plurals = (
+        "nodepools",
+        "nodeclaims",
+        "imageplatforms",
+        "clusterarchitecturepolicies",
+        "architecturepolicies",
+        "pods",
+    )
+    refused = dict.fromkeys((f"/apis/{group}/{plural}" for group in groups for plural in plurals), 403)
+    async with served(tmp_path, {**refused, **dict.fromkeys((f"/apis/{group}" for group in groups), 404)}) as (one, _):
+        assert (await collect(one, Selection())).notes == ()
+    async with served(tmp_path, dict.fromkeys(refused, 404)) as (one, _):
+        assert (await collect(one, Selection())).notes == ()
+
+
+@pytest.mark.parametrize(("nodes", "told"), [(listed(), True), (403, False)])
+async def test_whether_new_pods_are_guarded_is_told_where_it_matters(
+    tmp_path: Path, nodes: int | Object, told: bool
+) -> None:
+    """Their risk depends on it; without Nodes there is none to tell."""
+    hooks = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
+    async with served(tmp_path, {hooks: 403, "/api/v1/nodes": nodes}) as (cluster, _):
+        found = await collect(cluster, Selection())
+    assert any(note.startswith("MutatingWebhookConfigurations may not be read") for note in found.notes) is told
+
+
 async def test_risk_that_can_not_be_told_is_not_passed_over(tmp_path: Path) -> None:
     """Whoever asks that a risk be found is told that none can be, with an error's status; nobody else is."""
     async with served(tmp_path, {"/api/v1/nodes": 403}):
-        arguments = ["report", "--kubeconfig", str(tmp_path / "kubeconfig")]
-        done = await asyncio.to_thread(CliRunner().invoke, app, [*arguments, "--fail-on", "at-risk"])
+        done = await asyncio.to_thread(called, tmp_path, "report", "--fail-on", "at-risk")
         assert (done.exit_code, done.stdout) == (1, "")
         assert "--fail-on at-risk can't be told: you may not list nodes" in done.stderr
-        done = await asyncio.to_thread(CliRunner().invoke, app, [*arguments, "--fail-on", "blocked"])
+        done = await asyncio.to_thread(called, tmp_path, "report", "--fail-on", "blocked")
         assert done.exit_code == 0

@@ -6,16 +6,25 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+import yaml
 
 from rightarch import kubeconfig
 from rightarch.cluster import Cluster, ClusterError
 from rightarch.errors import RightarchError, SettingsError
 from rightarch.kubeconfig import Unusable
 
+UNAUTHORIZED: Final = 401
+"""The status by which an API server says that it does not know who asks, whatever they may do."""
+
 
 class Unreachable(RightarchError):
     """The API server can't be talked to."""
+
+
+class Unaccepted(RightarchError):
+    """The API server does not take the credentials of the kubeconfig."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +70,25 @@ async def connected(where: Place) -> AsyncIterator[Cluster]:
 
     Raises:
         SettingsError: the kubeconfig can't be used.
+        Unaccepted: what was asked failed for want of valid credentials, which no right would mend.
     """
     cluster = await Cluster.connect(where.kubeconfig, where.context)
     try:
         yield cluster
+    except ClusterError as error:
+        if error.status != UNAUTHORIZED:
+            raise
+        raise Unaccepted(
+            f"the API server does not accept your credentials of context {context_of(where)} (have they expired?): "
+            "log in again, or name another --context"
+        ) from None
     finally:
         await cluster.aclose()
+
+
+def context_of(where: Place) -> str:
+    """The name of the context. The file was read already, so that it can be."""
+    return where.context or str(yaml.safe_load(where.kubeconfig.read_bytes()).get("current-context"))
 
 
 async def read(cluster: Cluster, path: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from rightarch import pod as pods
-from rightarch.cli.clusters import read
+from rightarch.cli.clusters import UNAUTHORIZED, read
 from rightarch.cli.registries import tell
 from rightarch.cluster import Cluster, ClusterError
 from rightarch.facts.fact import Fact, name_of
@@ -77,7 +77,7 @@ class Knowledge:
         return None
 
     def _refuse(self, error: ClusterError) -> None:
-        if error.status in {401, 403}:
+        if error.status == 403:
             refused, self._refused = self._refused, True
             if not refused:
                 tell(f"ImagePlatforms can't be read, so registries are asked instead: {error.reason}")
@@ -97,7 +97,9 @@ class Knowledge:
             try:
                 found = await read(self._cluster, f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}")
                 self._secrets[key] = pods.pull_secrets({"spec": found})
-            except ClusterError:
+            except ClusterError as error:
+                if error.status == UNAUTHORIZED:
+                    raise
                 self._secrets[key] = ()
         return self._secrets[key]
 

@@ -122,7 +122,7 @@ async def _listed(cluster: Cluster, path: str, what: str) -> Sequence[Object]:
     try:
         return await listed(cluster, path)
     except ClusterError as error:
-        if error.status not in {401, 403, 404}:
+        if error.status not in {403, 404}:
             raise
         if error.status != 404:
             tell(f"{what} can't be read, so none is taken into account: {error.reason}")
@@ -134,6 +134,6 @@ async def _namespace(cluster: Cluster, name: str) -> Object:
     try:
         return await read(cluster, f"{NAMESPACES}/{name}")
     except ClusterError as error:
-        if error.status not in {401, 403, 404}:
+        if error.status not in {403, 404}:
             raise
         return {"metadata": {"name": name, "labels": {"kubernetes.io/metadata.name": name}}}

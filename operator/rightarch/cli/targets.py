@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from rightarch.cli.clusters import UNAUTHORIZED
 from rightarch.cli.clusters import read as read_object
 from rightarch.cluster import Cluster, ClusterError
 from rightarch.errors import RightarchError, SettingsError
@@ -104,6 +105,8 @@ async def of_cluster(cluster: Cluster, name: str, namespace: str) -> Workload:
     try:
         thing: dict[str, Any] = await read_object(cluster, path)
     except ClusterError as error:
+        if error.status == UNAUTHORIZED:
+            raise
         raise NotThere(f"{kind.lower()}/{own} in namespace {namespace}: {error.reason}") from None
     version = f"{group}/v1" if group else "v1"
     found = workload({"apiVersion": version, "kind": kind, **thing}, f"namespace {namespace}")

@@ -9,6 +9,7 @@ One noun a module. Pure, from values to values::
     verdict                   whether a workload can run there: asked of the engine that decides for pods
     prices · money            what is stated of prices, and what workloads cost by it
     tags · storage            which tags are newer ones of the same flavour; how large images are
+    omissions                 what may not be read, and what that means
     manifests                 files in place of a cluster
     report                    all of it as one value, ranked
 

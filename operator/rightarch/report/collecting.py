@@ -23,6 +23,7 @@ from rightarch.registry import ANONYMOUS
 from rightarch.report import manifests
 from rightarch.report.inventory import Inventory
 from rightarch.report.nodes import Node, Nodes
+from rightarch.report.omissions import Omission, Omissions
 from rightarch.report.resources import Resources
 from rightarch.report.workload import Workload
 from rightarch.rulebook import Rulebook
@@ -33,7 +34,7 @@ Object = Mapping[str, Any]
 NAMESPACES: Final = "/api/v1/namespaces"
 _WEBHOOKS: Final = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 _USAGE: Final = "/apis/metrics.k8s.io/v1beta1"
-_REFUSED: Final = frozenset({401, 403})
+_REFUSED: Final = 403
 _ABSENT: Final = 404
 _EXPIRED: Final = 410
 _AT_A_TIME: Final = 6
@@ -63,6 +64,20 @@ _KINDS: Final = (
     _Kind("CronJob", "apis/batch/v1", "cronjobs"),
     _Kind("Job", "apis/batch/v1", "jobs"),
 )
+
+
+_NODES: Final = Omission("Nodes", "which pods are misplaced or exposed, taints and prices can't be told")
+_POOLS, _CLAIMS = (
+    Omission(kinds, "machines that Karpenter would buy are not reckoned with") for kinds in ("NodePools", "NodeClaims")
+)
+_POLICIES: Final = "workloads are judged as if there were no policy"
+_FACTS: Final = Omission("ImagePlatforms", "what the cluster knows of images is asked of their registries again")
+_HOOKS: Final = Omission(
+    "MutatingWebhookConfigurations",
+    "whether Rightarch is asked about new pods is not known, and their risk is told as if it were not",
+)
+_LABELS: Final = Omission("Namespaces", "policies that select them by their labels are taken to select none")
+_CONTROLLERS: Final = "those without pods are left out, and owners of pods may be"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +122,7 @@ async def collect(cluster: Cluster, wanted: Selection) -> Collected:
     """Read what is wanted.
 
     Raises:
-        RightarchError: no pods may be read at all.
+        RightarchError: no pods may be read at all, or a namespace that was named is not there.
         ClusterError: what the API server answered.
     """
     try:
@@ -124,12 +139,15 @@ class _Collector:
     def __init__(self, cluster: Cluster, wanted: Selection) -> None:
         self._cluster, self._wanted = cluster, wanted
         self._notes: list[str] = []
+        self._omissions = Omissions()
         self._tops: list[str] = []
         self._sighted = True
+        self._unnamed = False
         self._slots = asyncio.Semaphore(_AT_A_TIME)
 
     async def run(self) -> Collected:
         """Read everything; what does not depend on one another at the same time."""
+        await self._check_namespaces()
         scopes = await self._scopes()
         nodes, facts, guarded, usage, rulebook = await asyncio.gather(
             self._nodes(), self._facts(), self._guarded(), self._usage(scopes), self._rulebook(scopes)
@@ -138,7 +156,35 @@ class _Collector:
         chosen = await self._fill(inventory, scopes)
         await self._owners(inventory, scopes)
         workloads = await asyncio.to_thread(inventory.workloads, chosen)
-        return Collected(workloads, nodes, facts, guarded, tuple(self._notes), rulebook, self._sighted)
+        told = self._told(guarded)
+        return Collected(workloads, nodes, facts, bool(guarded), told, rulebook, self._sighted)
+
+    def _told(self, guarded: bool | None) -> tuple[str, ...]:
+        """All notes."""
+        if guarded is None and self._sighted:  # without Nodes there is no risk that it could change
+            self._omissions.add(_HOOKS)
+        return (*self._notes, *self._omissions.notes)
+
+    async def _check_namespaces(self) -> None:
+        """Look whether those that were named are there: an empty list of pods would be told of any name.
+
+        Raises:
+            RightarchError: one is not.
+        """
+        there = await asyncio.gather(*map(self._is_there, self._wanted.namespaces))
+        if missing := [name for name, found in zip(self._wanted.namespaces, there, strict=True) if not found]:
+            raise RightarchError(f"there is no namespace {_listed(missing)} in this cluster: name another -n")
+
+    async def _is_there(self, namespace: str) -> bool:
+        """Whether a namespace is there, or may be: not everybody may read it."""
+        async with self._slots:
+            try:
+                await self._cluster.read(f"{NAMESPACES}/{namespace}")
+            except ClusterError as error:
+                if error.status not in {_REFUSED, _ABSENT}:
+                    raise
+                return error.status != _ABSENT
+        return True
 
     async def _scopes(self) -> list[str]:
         """Where lists are read: of the whole cluster (an empty text), or of the namespaces that may be read."""
@@ -148,23 +194,27 @@ class _Collector:
         allowed = await asyncio.gather(*(self._may_list(f"namespaces/{name}/") for name in named))
         refused = [name for name, may in zip(named, allowed, strict=True) if not may]
         if len(refused) == len(named):
-            raise RightarchError(
-                f"you may not list pods in {_listed(refused)}: ask for the right to list pods, or name another -n"
-            )
+            raise RightarchError(self._without_pods(refused))
         if refused:
             self._notes.append(
                 f"{len(refused)} of {len(named)} namespaces may not be read and are left out: {_listed(refused)}"
             )
         return [f"namespaces/{name}/" for name, may in zip(named, allowed, strict=True) if may]
 
+    def _without_pods(self, refused: Sequence[str]) -> str:
+        """What to tell whoever may list no pods; that a namespace was never named is told first."""
+        if not self._wanted.namespaces and self._unnamed:
+            return "you may list neither the pods of all namespaces nor the namespaces: name yours by -n"
+        return f"you may not list pods in {_listed(refused)}: ask for the right to list pods, or name another -n"
+
     async def _may_list(self, scope: str) -> bool:
         async with self._slots:
             try:
                 await self._cluster.read(f"/api/v1/{scope}pods?limit=1")
             except ClusterError as error:
-                if error.status in _REFUSED:
-                    return False
-                raise
+                if error.status != _REFUSED:
+                    raise
+                return False
         return True
 
     async def _names(self) -> Sequence[str]:
@@ -172,8 +222,9 @@ class _Collector:
         try:
             return [thing["metadata"]["name"] async for thing in self._listed(NAMESPACES, metadata=True)]
         except ClusterError as error:
-            if error.status not in _REFUSED:
+            if error.status != _REFUSED:
                 raise
+        self._unnamed = True
         self._notes.append(f"the namespaces may not be listed: only {self._wanted.home} is read; name others by -n")
         return [self._wanted.home]
 
@@ -181,24 +232,42 @@ class _Collector:
         try:
             found = [Node.of(raw, self._wanted.price_label) async for raw in self._listed(NODES)]
         except ClusterError as error:
-            if error.status not in _REFUSED:
+            if error.status != _REFUSED:
                 raise
-            self._notes.append(
-                "nodes may not be read: which pods are misplaced or exposed, taints and prices can't be told"
-            )
+            self._omissions.add(_NODES)
             found, self._sighted = [], False
-        pools = [NodePool.of(raw) for raw in await self._optional(NODE_POOLS)]
-        claims = [thing["metadata"].get("labels") or {} for thing in await self._optional(NODE_CLAIMS)]
+        pools = [NodePool.of(raw) for raw in await self._optional(NODE_POOLS, _POOLS)]
+        claims = [thing["metadata"].get("labels") or {} for thing in await self._optional(NODE_CLAIMS, _CLAIMS)]
         return Nodes(found, pools, [seen for labels in claims if (seen := sighting(labels))])
 
-    async def _optional(self, path: str) -> list[Object]:
-        """The objects of a kind that need not be there; none where they may not be read."""
+    async def _optional(self, path: str, omission: Omission) -> list[Object]:
+        """The objects of a kind that need not be there; none where they may not be read, which is told."""
         try:
             return [thing async for thing in self._listed(path)]
         except ClusterError as error:
-            if error.status not in {*_REFUSED, _ABSENT}:
-                raise
+            await self._omit(error, path, omission)
             return []
+
+    async def _omit(self, error: ClusterError, path: str, omission: Omission) -> None:
+        """Do without a kind that may not be read, or is not there.
+
+        Raises:
+            ClusterError: the one that is given, where it says something else.
+        """
+        if error.status not in {_REFUSED, _ABSENT}:
+            raise error
+        if error.status == _REFUSED and await self._is_served(path):
+            self._omissions.add(omission)
+
+    async def _is_served(self, path: str) -> bool:
+        """Whether a collection that is refused is there at all: the API server looks at rights first."""
+        if path.startswith("/api/"):
+            return True
+        try:
+            await self._cluster.read("/".join(path.split("/")[:4]))
+        except ClusterError as error:
+            return error.status != _ABSENT
+        return True
 
     async def _rulebook(self, scopes: Sequence[str]) -> Rulebook:
         """The policies that may be read, and the labels of namespaces, by which they select."""
@@ -207,10 +276,11 @@ class _Collector:
         paths = {Kind.CLUSTER: [crds.CLUSTER_ARCHITECTURE_POLICIES.path]}
         paths[Kind.NAMESPACED] = [f"/apis/{crds.API_VERSION}/{scope}{own.plural}" for scope in scopes]
         for kind, each in paths.items():
-            found = [raw for path in each for raw in await self._optional(path)]
+            omission = Omission(f"{kind.full.removesuffix('y')}ies", _POLICIES)
+            found = [raw for path in each for raw in await self._optional(path, omission)]
             book.shelves[kind].replace([Policy.of(kind, raw) for raw in found])
         if any(map(len, book.shelves.values())):
-            book.namespaces.replace(await self._optional(NAMESPACES))
+            book.namespaces.replace(await self._optional(NAMESPACES, _LABELS))
         return book
 
     async def _facts(self) -> Mapping[str, ImagePlatforms]:
@@ -222,15 +292,17 @@ class _Collector:
                 if isinstance(fact, Fact) and fact.answers and _better(fact, found.get(fact.key[1])):
                     found[fact.key[1]] = fact
         except ClusterError as error:
-            if error.status not in {*_REFUSED, _ABSENT}:
-                raise
+            await self._omit(error, FACTS, _FACTS)
         return {reference: fact.image for reference, fact in found.items()}
 
-    async def _guarded(self) -> bool:
+    async def _guarded(self) -> bool | None:
+        """Whether Rightarch is asked about new pods; None where that can't be told."""
         try:
             configurations = [thing async for thing in self._listed(_WEBHOOKS)]
-        except ClusterError:
-            return False
+        except ClusterError as error:
+            if error.status != _REFUSED:
+                raise
+            return None
         names = (hook.get("name", "") for each in configurations for hook in each.get("webhooks") or ())
         return any(name.endswith(".rightarch.dev") for name in names)
 
@@ -254,9 +326,10 @@ class _Collector:
         try:
             page = await self._cluster.read(f"{_USAGE}/{scope}pods")
         except ClusterError as error:
-            if error.status not in _REFUSED:
+            if error.status != _REFUSED:
                 raise
-            self._note("what pods use may not be read, or not in all namespaces")
+            if await self._is_served(_USAGE):
+                self._note("what pods use may not be read, or not in all namespaces")
             return
         for item in page.get("items") or ():
             key = item["metadata"].get("namespace", ""), item["metadata"].get("name", "")
@@ -289,9 +362,9 @@ class _Collector:
                 async for thing in self._listed(f"/{kind.group}/{scope}{kind.plural}", metadata=not kind.whole):
                     manifests.add(inventory, {**thing, "kind": kind.name})
         except ClusterError as error:
-            if error.status not in {*_REFUSED, _ABSENT}:
+            if error.status not in {_REFUSED, _ABSENT}:
                 raise
-            self._note(f"{kind.plural} may not be read: those without pods are left out, and owners of pods may be")
+            self._omissions.add(Omission(f"{kind.name}s", _CONTROLLERS))
 
     async def _chosen(self, chosen: set[str], kind: _Kind, scope: str) -> None:
         """Note the controllers that have the wanted labels themselves."""
@@ -301,7 +374,7 @@ class _Collector:
                 async for thing in self._listed(f"/{kind.group}/{scope}{kind.plural}", query, metadata=True):
                     chosen.add(thing["metadata"]["uid"])
         except ClusterError as error:
-            if error.status not in {*_REFUSED, _ABSENT}:
+            if error.status not in {_REFUSED, _ABSENT}:
                 raise
 
     async def _owners(self, inventory: Inventory, scopes: Sequence[str]) -> None:

@@ -16,7 +16,7 @@ from rightarch.registry import Chain, Credential, Keychain, Keys, pull_scope
 from rightarch.registry.dockerconfig import Entry, Malformed, matching, parse_secret
 from rightarch.report.workload import Puller
 
-_REFUSED: Final = frozenset({401, 403})
+_REFUSED: Final = 403
 _ABSENT: Final = 404
 
 
@@ -76,8 +76,8 @@ class Pulling:
             return take(await self._cluster.read(path))
         except Exception as error:  # noqa: BLE001 - whatever ends a connection, and whatever the client makes of it
             status = error.status if isinstance(error, ClusterError) else None
-            self._refused += status in _REFUSED
-            self._failed += status not in {*_REFUSED, _ABSENT}
+            self._refused += status == _REFUSED
+            self._failed += status not in {_REFUSED, _ABSENT}
             return ()
 
 
