@@ -38,6 +38,7 @@ PRICES = "instance_type,architecture,vcpu,memory_gib,price_per_hour\n"
         (["-A", "-n", "shop"], "-A and -n contradict each other"),
         (["-f", "a.yaml", "-A"], "-f is read without a cluster"),
         (["-f", "a.yaml", "--prometheus", "http://127.0.0.1:9"], "-f is read without a cluster"),
+        (["-f", "a.yaml", "--prices", __file__], "-f is read without a cluster"),
         (["--price-label", "a", "--prometheus", "b"], "give one of them, since sources are never mixed"),
         (["--prometheus", "http://["], "--prometheus: this is no URL such as http://prometheus.example:9090"),
         (["--prometheus", "prometheus:9090"], "--prometheus: this is no URL such as"),
@@ -67,10 +68,10 @@ def test_without_a_kubeconfig_files_are_named(tmp_path: Path) -> None:
 
 
 def test_bad_prices_are_told_before_anything_is_asked(tmp_path: Path) -> None:
-    """With the line; no cluster is talked to, and no file is read."""
+    """With the line; no cluster is talked to."""
     prices = tmp_path / "p.csv"
     prices.write_text(f"{PRICES}m6i.large,amd64,2,8,free\n")
-    result = CliRunner().invoke(app, ["report", "--prices", str(prices), "-f", "/none/a.yaml"])
+    result = CliRunner().invoke(app, ["report", "--prices", str(prices)], env={"KUBECONFIG": "/none"})
     assert result.exit_code == 2
     assert "line 2: price_per_hour is 'free'" in result.stderr
 

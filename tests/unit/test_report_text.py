@@ -8,30 +8,39 @@ import io
 import json
 import re
 import threading
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from rightarch.capacity import NodePool
 from rightarch.cli.report_data import data
 from rightarch.cli.report_page import page
-from rightarch.cli.report_text import headline, percent, text
+from rightarch.cli.report_text import text
+from rightarch.cli.report_words import footer, headline, memory, percent, worth
 from rightarch.errors import RightarchError
 from rightarch.report import manifests, prometheus
 from rightarch.report.inventory import Inventory
 from rightarch.report.nodes import Node, Nodes
+from rightarch.report.prices import Offering, PriceList, of_labels
 from rightarch.report.report import Origin, Report, make
+from rightarch.report.resources import Resources
+from rightarch.report.storage import Passed, Shelf
 from rightarch.report.verdict import Question
 from tests.support.reports import AMD64, BOTH, HOSTILE, nodes, report
+from tests.unit import test_report_cases as golden
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from rightarch.placement import Failure
     from rightarch.platforms import ImagePlatforms
+    from rightarch.report.workload import Workload
 
 Object = dict[str, Any]
+TAINT = {"key": "team", "value": "ml", "effect": "NoSchedule"}
 
 
 def of(*objects: Object, images: dict[str, ImagePlatforms | Failure]) -> Report:
@@ -39,6 +48,31 @@ def of(*objects: Object, images: dict[str, ImagePlatforms | Failure]) -> Report:
     inventory = Inventory(planned=True)
     manifests.fill(inventory, objects)
     return make(inventory.workloads(), Question("arm64", images), Origin("f", cluster=False))
+
+
+def of_cluster(machines: dict[str, str], price: dict[str, str] | None = None) -> tuple[Sequence[Workload], Question]:
+    """A pod of an image for amd64 and one for both on the first of some machines, and what is asked of them."""
+    inventory = Inventory()
+    for name, image in (("old", "app"), ("web", "good")):
+        thing = pod(name, image, cpu="1")
+        thing["spec"]["nodeName"] = next(iter(machines))
+        inventory.add_pod(thing)
+    found = [machine(name, said, (price or {}).get(name, "")) for name, said in machines.items()]
+    return inventory.workloads(), Question("arm64", {"app": AMD64, "good": BOTH}, Nodes(found))
+
+
+def machine(name: str, said: str, price: str) -> Node:
+    """A Node of two vCPUs and 8 GiB, given its architecture and its instance type if it tells one."""
+    architecture, _, kind = said.partition(" ")
+    labels = {"kubernetes.io/arch": architecture, "kubernetes.io/os": "linux", "price": price}
+    labels |= {"node.kubernetes.io/instance-type": kind} if kind else {}
+    amounts = {"cpu": "2", "memory": "8Gi"}
+    metadata = {"name": name, "labels": labels}
+    return Node.of({"metadata": metadata, "status": {"allocatable": amounts, "capacity": amounts}}, "price")
+
+
+MACHINES = {"amd": "amd64 m6i.large", "arm": "arm64 m7g.large"}
+LISTED = [Offering(0.2, "m6i.large", "amd64", 2, 8), Offering(0.1, "m7g.large", "arm64", 2, 8)]
 
 
 def pod(name: str, *images: str, cpu: str = "1") -> Object:
@@ -109,6 +143,7 @@ def test_without_workloads_there_is_a_report() -> None:
     """In every form."""
     nothing = of(images={})
     assert "no workload" in text(nothing, "table", to_file=True)
+    assert not any("VERDICT" in text(nothing, form, to_file=True) for form in ("table", "wide", "markdown"))
     for form in ("wide", "json", "yaml", "csv", "markdown"):
         assert text(nothing, form, to_file=True)
     assert "There is no workload to report on." in page(nothing)
@@ -266,3 +301,145 @@ def test_the_lines_for_a_policy_are_shown_once() -> None:
     for form in ("table", "markdown"):
         assert text(found, form, to_file=True).count("    - architecture: arm64") == 1
     assert page(found).count("- architecture: arm64") == 1
+
+
+def test_prices_of_other_machines_are_no_costs() -> None:
+    """Where no node has a price, nothing costs nothing: a dash or null, the types that are missing, and a warning."""
+    other = PriceList.of("p.csv", [Offering(1, "x", "arm64", 2, 8)])
+    found = make(*of_cluster(MACHINES), Origin("c"), other)
+    shown = text(found, "table", to_file=True)
+    assert next(line for line in shown.splitlines() if line.startswith("Blocked ")).split()[6:8] == ["-", "-"]
+    assert "What moving saves is not known" in shown
+    assert "The source has no price, or several, of the instance types m6i.large, m7g.large." in shown
+    assert "P.csv has no price of any of the 2 nodes: nothing is known of costs." in shown
+    told = data(found)
+    assert (told["total"]["costPerHour"], told["total"]["savedPerHour"]) == (None, None)
+    assert (told["prices"]["nodesPerHour"], told["prices"]["missingTypes"]) == (None, ["m6i.large", "m7g.large"])
+    assert "- /h" in page(found)
+    assert "0.00" not in page(found).split("</style>")[1].split("<script>")[0]
+    row = next(csv.DictReader(io.StringIO(text(found, "csv", to_file=True))))
+    assert (row["cost_per_hour"], row["saved_per_hour"]) == ("", "")
+
+
+def test_costs_of_some_pods_are_at_least_that() -> None:
+    """A sum that lacks the pods of a node without a price is told as what it is; how many those are, beside it."""
+    workloads, asked = of_cluster(MACHINES | {"other": "amd64"})
+    [placed] = workloads[1].placed
+    more = replace(workloads[1], placed=(placed, replace(placed, node="other")))
+    found = make([workloads[0], more], asked, Origin("c"), PriceList.of("p.csv", LISTED))
+    shown = text(found, "table", to_file=True)
+    assert next(line for line in shown.splitlines() if line.startswith("Ready ")).split()[6:10] == [
+        *("≥", "0.0500"),
+        *("≥", "0.0250"),
+    ]
+    assert "Moving what is Ready saves at least 0.0250 an hour of" in shown
+    assert "Nodes without a label of their instance type have no price: other." in shown
+    assert "No cost is known of 1 pod:" in shown
+    assert data(found)["total"]["unpricedPods"] == 1
+
+
+def test_what_moving_saves_is_in_the_headline() -> None:
+    """Of what, in a month, and what fixing the images adds; in every form for people, with a line of sums."""
+    found = make(*of_cluster(MACHINES), Origin("c"), PriceList.of("p.csv", LISTED))
+    told = (
+        "Moving what is Ready saves 0.0250 an hour of 0.10 (25 %), about 18 a month; "
+        "fixing the images adds 0.0250 an hour."
+    )
+    table = text(found, "table", to_file=True)
+    assert told in table
+    assert next(line.split() for line in table.splitlines() if line.startswith("Total ")) == [
+        *("Total", "2", "2", "2.0", "0", "MiB", "0.10", "0.0500"),
+    ]
+    assert told in text(found, "markdown", to_file=True)
+    assert told in page(found)
+    dearer = PriceList.of("p.csv", [LISTED[0], replace(LISTED[1], price=0.4)])
+    assert worth(make(*of_cluster(MACHINES), Origin("c"), dearer)) == "moving what is Ready costs 0.0500 an hour more"
+
+
+def test_a_node_that_tells_its_own_price_is_believed() -> None:
+    """Machines of one type may differ in price; what is no price is named, and never taken from others of the type."""
+    machines = {"amd": "amd64 m6i.large", "spot": "amd64 m6i.large", "bad": "amd64 m6i.large", "bare": "amd64"}
+    price = {"amd": "0.3264", "spot": "0.1", "bad": "0.30usd", "bare": "0.2"}
+    workloads, asked = of_cluster(machines, price)
+    found = make(workloads, asked, Origin("c"), of_labels(asked.nodes, "price"))
+    assert found.fleet.priced == 3
+    assert found.fleet.cost == pytest.approx(0.3264 + 0.1 + 0.2)
+    assert "What nodes say in the place of a price is no number above zero: bad (0.30usd)." in footer(found)
+    assert found.total.cost.now == pytest.approx(0.3264 / 2)
+
+
+def test_where_nodes_are_not_known_nothing_is_said_of_them() -> None:
+    """Of files, and where nodes may not be read: null for programs, a question mark for people, no half a sentence."""
+    workloads, asked = of_cluster(MACHINES)
+    for origin in (Origin("f", cluster=False), Origin("c", sighted=False)):
+        found = make(workloads, replace(asked, nodes=Nodes()), origin)
+        told = data(found)
+        assert told["atRisk"] == {"misplaced": None, "exposed": None}
+        assert [each["there"] for each in (told["total"], *told["workloads"], *told["verdicts"])] == [None] * 9
+        assert "nodes now" not in headline(found)
+        wide = text(found, "wide", to_file=True)
+        assert [line.split()[1] for line in wide.splitlines() if "  Pod  " in line] == ["?", "?"]
+        assert "it is not known which nodes there are" in page(found)
+        assert "<td>?</td>" in page(found)
+    known = make(workloads, asked, Origin("c"))
+    assert data(known)["total"]["there"] == {"vcpu": 0.0, "memoryBytes": 0}
+    assert "0 % is on arm64 nodes now" in headline(known)
+
+
+def test_images_that_are_not_measured_have_no_size() -> None:
+    """No bytes are told of them, but why they were not; each number has its noun."""
+    shelf = Shelf()
+    shelf.leave(Passed.KNOWN, 7)
+    found = make([], Question("arm64", {}), Origin("c", images=1, known=1), storage=shelf.total())
+    shown = text(found, "table", to_file=True)
+    assert "Image storage: not measured (7 images that the cluster knows; --sizes=all asks for them)." in shown
+    assert "1 image was asked of registries, 1 was known to the cluster." in shown
+    told = json.loads(text(found, "json", to_file=True))["storage"]
+    assert (told["bytes"], told["passedOver"]) == (None, {"Known": 7})
+
+
+@pytest.mark.parametrize(
+    ("nodes", "pools", "said"),
+    [
+        ({"a": {"arch": "amd64"}}, {}, "no Node has arm64 now"),
+        ({"a": {"arch": "arm64", "cordoned": True}}, {}, "all Nodes of arm64 are cordoned"),
+        ({"a": {"arch": "amd64"}, "b": {"arch": "arm64", "taints": [TAINT]}}, {}, ""),
+        ({"a": {"arch": "amd64"}}, {"p": 0}, "no Node has arm64 now; NodePool p is at its limit of 0 for cpu"),
+        ({"a": {"arch": "amd64"}}, {"p": 0, "q": 8}, ""),
+        ({}, {"p": 0}, ""),
+    ],
+)
+def test_an_architecture_that_cannot_be_had_is_told(nodes: Object, pools: dict[str, int], said: str) -> None:
+    """What keeps it: no Node, a cordon, a limit; not a taint, which a pod may tolerate, nor where nothing is known."""
+    case = {"nodes": nodes, "pools": {name: {"limits": {"cpu": limit}} for name, limit in pools.items()}}
+    there = Nodes(map(Node.of, golden.nodes(case)), map(NodePool.of, golden.pools(case)))
+    found = make(of_cluster(MACHINES)[0], Question("arm64", {"app": AMD64, "good": BOTH}, there), Origin("c"))
+    assert found.shortage == said
+    shown = text(found, "table", to_file=True).splitlines()
+    assert shown[2] == (f"{said[:1].upper()}{said[1:]}." if said else "")
+    assert data(found)["shortage"] == (said or None)
+
+
+def test_pods_that_request_nothing_are_counted() -> None:
+    """They count as nothing in sums of CPU; where all do, the workload of more pods goes first."""
+    small, large = (
+        {
+            "kind": "Deployment",
+            "metadata": {"name": name},
+            "spec": {"replicas": count, "template": pod("", "app", cpu="0")},
+        }
+        for name, count in (("a", 1), ("b", 3))
+    )
+    found = of(small, large, images={"app": AMD64})
+    assert [row.workload.owner.name for row in found.rows] == ["b", "a"]
+    assert "4 of 4 pods request no CPU and count as 0 of it: workloads are ranked by their pods." in footer(found)
+    mixed = of(small, pod("c", "app"), images={"app": AMD64})
+    assert "1 of 2 pods request no CPU and count as 0 of it." in footer(mixed)
+
+
+@pytest.mark.parametrize(
+    ("amount", "told"), [("0", "0 MiB"), ("1", "1 MiB"), ("128Mi", "128 MiB"), ("1Gi", "1.0 GiB"), ("200Gi", "200 GiB")]
+)
+def test_little_memory_is_told_in_mebibytes(amount: str, told: str) -> None:
+    """What is less than a tenth of a GiB is not nothing."""
+    assert memory(Resources.of({"memory": amount})) == told

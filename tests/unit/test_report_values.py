@@ -141,8 +141,9 @@ def test_a_pod_costs_its_share_of_its_node() -> None:
     assert [cost.now, cost.saved] == pytest.approx([0.048, 0.0095])
     assert purse.cost(workload(("b", 1, half))).saved == 0
     assert purse.cost(workload(("c", 2, half), ("", 1, half))) == Cost(unpriced=3)
-    assert purse.priced == 2
-    assert purse.nodes == pytest.approx(0.096 + 0.0816)
+    fleet = purse.fleet()
+    assert (fleet.nodes, fleet.priced, fleet.missing) == (3, 2, ("x",))
+    assert fleet.cost == pytest.approx(0.096 + 0.0816)
 
 
 def test_without_an_equivalent_nothing_is_saved() -> None:
@@ -150,7 +151,7 @@ def test_without_an_equivalent_nothing_is_saved() -> None:
     nodes = Nodes([node("a", "m6i.large", "amd64")])
     alone = Purse(PriceList.of("s", [Offering(0.1, "m6i.large", "amd64", 2, 8)]), nodes, "arm64")
     whole = Resources(2000, 8 * 2**30)
-    assert alone.cost(workload(("a", 4, whole))) == Cost(0.1, 0.0, unmatched=4)
+    assert alone.cost(workload(("a", 4, whole))) == Cost(0.1, 0.0, priced=4, unmatched=4)
     dearer = [Offering(0.1, "m6i.large", "amd64", 2, 8), Offering(0.12, "m7g.large", "arm64", 2, 8)]
     assert Purse(PriceList.of("s", dearer), nodes, "arm64").cost(workload(("a", 1, whole))).saved == pytest.approx(
         -0.02

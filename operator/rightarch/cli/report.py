@@ -148,8 +148,11 @@ def report(  # noqa: PLR0913, PLR0917 - one parameter an option; typer passes th
     It needs a kubeconfig, and Rightarch need not be installed. Images are looked up with the credentials of docker
     login and podman login, and with the pods' pull secrets where you may read them. Nothing is changed.
     """
-    if files and (all_namespaces or selector or price_label or prometheus or kubeconfig or context):
-        misused("-f is read without a cluster: leave out -A, -l, --price-label, --prometheus, --kubeconfig, --context")
+    if files and (all_namespaces or selector or prices or price_label or prometheus or kubeconfig or context):
+        misused(
+            "-f is read without a cluster: "
+            "leave out -A, -l, --prices, --price-label, --prometheus, --kubeconfig, --context"
+        )
     if all_namespaces and namespaces:
         misused("-A and -n contradict each other: give one of them")
     if sum(each is not None for each in (prices, price_label, prometheus)) > 1:

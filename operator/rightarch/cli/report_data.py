@@ -15,20 +15,20 @@ Data = dict[str, Any]
 def data(report: Report) -> Data:
     """The report as JSON and YAML have it."""
     origin = report.origin
-    priced = report.prices is not None
     return {
         "architecture": report.architecture,
         "source": {"name": origin.name, "cluster": origin.cluster, "time": origin.time, "notes": list(origin.notes)},
         "images": {"asked": origin.images, "known": origin.known},
         "ready": {"share": round(report.ready, 4), "of": "vcpu" if report.by_cpu else "workloads"},
+        "shortage": report.shortage or None,
         "atRisk": {str(risk): count for risk, count in report.risks.items()},
-        "total": _total(report.total, priced=priced),
-        "verdicts": _verdicts(report.verdicts, priced=priced),
+        "total": _total(report.total, report),
+        "verdicts": _verdicts(report.verdicts, report),
         "namespaces": [
-            {"namespace": name, "verdicts": _verdicts(each, priced=priced)} for name, each in report.namespaces.items()
+            {"namespace": name, "verdicts": _verdicts(each, report)} for name, each in report.namespaces.items()
         ],
-        "fixFirst": [_blocker(each, priced=priced) for each in report.blockers],
-        "workloads": [_row(each) for each in report.rows],
+        "fixFirst": [_blocker(each, report) for each in report.blockers],
+        "workloads": [_row(each, report) for each in report.rows],
         "policyLines": list(report.lines),
         "prices": _prices(report),
         "storage": _storage(report),
@@ -36,23 +36,26 @@ def data(report: Report) -> Data:
 
 
 def money(cost: Cost | None) -> Data:
-    """A cost, unless nobody stated prices."""
-    if cost is None:
-        return {"costPerHour": None, "savedPerHour": None}
-    return {"costPerHour": round(cost.now, 6), "savedPerHour": round(cost.saved, 6)}
+    """A cost, as far as it is known, and of how many pods it is not: of all where nobody stated prices."""
+    return {
+        "costPerHour": round(cost.now, 6) if cost and cost.known else None,
+        "savedPerHour": round(cost.saved, 6) if cost and cost.saving_known else None,
+        "unpricedPods": cost.unpriced if cost else None,
+        "unmatchedPods": cost.unmatched if cost else None,
+    }
 
 
-def _verdicts(each: Mapping[Verdict, Total], *, priced: bool) -> list[Data]:
-    return [{"verdict": str(verdict), **_total(total, priced=priced)} for verdict, total in each.items()]
+def _verdicts(each: Mapping[Verdict, Total], report: Report) -> list[Data]:
+    return [{"verdict": str(verdict), **_total(total, report)} for verdict, total in each.items()]
 
 
-def _total(total: Total, *, priced: bool) -> Data:
+def _total(total: Total, report: Report) -> Data:
     return {
         "workloads": total.workloads,
         "pods": total.pods,
         **_amounts(total.requests),
-        "there": _amounts(total.there),
-        **money(total.cost if priced else None),
+        "there": _amounts(total.there) if report.origin.placed else None,
+        **money(total.cost if report.prices is not None else None),
     }
 
 
@@ -60,18 +63,18 @@ def _amounts(resources: Resources) -> Data:
     return {"vcpu": round(resources.cores, 3), "memoryBytes": resources.memory}
 
 
-def _blocker(blocker: Blocker, *, priced: bool) -> Data:
+def _blocker(blocker: Blocker, report: Report) -> Data:
     return {
         "image": blocker.image,
         "update": blocker.update,
-        **_total(blocker.held, priced=priced),
+        **_total(blocker.held, report),
         "blocks": [_owner(each) for each in blocker.owners],
         "oneImageAway": [_owner(each) for each in blocker.one_away],
         "oneSidecarAway": [_owner(each) for each in blocker.sidecar_away],
     }
 
 
-def _row(row: Row) -> Data:
+def _row(row: Row, report: Report) -> Data:
     workload, judgement = row.workload, row.judgement
     usage = workload.usage
     return {
@@ -89,11 +92,9 @@ def _row(row: Row) -> Data:
         "pods": workload.pods,
         "unseenPods": workload.unseen,
         **_amounts(workload.requests),
-        "there": _amounts(row.there),
+        "there": _amounts(row.there) if report.origin.placed else None,
         "usage": _amounts(usage) if usage else None,
         **money(row.cost),
-        "unpricedPods": row.cost.unpriced if row.cost else None,
-        "unmatchedPods": row.cost.unmatched if row.cost else None,
     }
 
 
@@ -104,8 +105,16 @@ def _owner(owner: Owner) -> Data:
 def _prices(report: Report) -> Data | None:
     if report.prices is None:
         return None
-    priced, nodes = report.priced
-    return {"source": report.prices, "pricedNodes": priced, "nodes": nodes, "nodesPerHour": round(report.fleet, 6)}
+    fleet = report.fleet
+    return {
+        "source": report.prices,
+        "pricedNodes": fleet.priced,
+        "nodes": fleet.nodes,
+        "nodesPerHour": round(fleet.cost, 6) if fleet.priced else None,
+        "missingTypes": list(fleet.missing),
+        "untypedNodes": list(fleet.untyped),
+        "unreadNodes": dict(fleet.unread),
+    }
 
 
 def _storage(report: Report) -> Data | None:
@@ -113,7 +122,7 @@ def _storage(report: Report) -> Data | None:
     if storage is None:
         return None
     return {
-        "bytes": storage.total,
+        "bytes": storage.total if storage.images else None,
         "platforms": dict(storage.sizes),
         "images": storage.images,
         "passedOver": dict(storage.passed),

@@ -14,9 +14,9 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from rightarch.cli import printing, report_text
+from rightarch.cli import printing, report_text, report_words
 from rightarch.report.report import Blocker, Report, Row, Total
-from rightarch.report.verdict import Risk, Verdict
+from rightarch.report.verdict import Verdict
 from rightarch.report.workload import Owner
 
 _SPACES: Final = 12
@@ -25,6 +25,9 @@ _FINDINGS: Final = 6
 _OWNERS: Final = 6
 _ROW_HEIGHT: Final = 34
 """Of the chart's rows, in CSS pixels; the style sheet has it too."""
+
+_LAST: Final = "-Infinity"
+"""Where a sum that is not known is sorted, in JavaScript's spelling."""
 
 View = dict[str, Any]
 
@@ -54,16 +57,22 @@ def _headed(report: Report) -> View:
         "source": printing.plain(report.origin.name),
         "time": report.origin.time,
         "time_shown": report.origin.time.replace("T", " ").removesuffix("Z") + " UTC",
-        "headline": report_text.headline(report),
-        "share": report_text.percent(report.ready).removesuffix(" %").replace("over ", ">").replace("under ", "<"),
+        "headline": report_words.headline(report),
+        "told": [printing.plain(f"{report_words.capital(each)}.") for each in _told(report)],
+        "share": report_words.percent(report.ready).removesuffix(" %").replace("over ", ">").replace("under ", "<"),
         "share_of": f"{told}: {ready}" if report.by_cpu else told,
         "facts": list(_facts(report)),
-        "notes": [printing.plain(line) for line in report_text.footer(report)],
+        "notes": [printing.plain(line) for line in report_words.footer(report)],
         "css": Markup(css),  # noqa: S704 - files of our own
         "js": Markup(js),  # noqa: S704 - likewise
         "css_hash": _hash(css),
         "js_hash": _hash(js),
     }
+
+
+def _told(report: Report) -> Iterable[str]:
+    """Sentences that stand below the share."""
+    return filter(None, (report_words.worth(report), report.shortage))
 
 
 def _charts(report: Report) -> View:
@@ -88,39 +97,43 @@ def _charts(report: Report) -> View:
 def _table(report: Report) -> View:
     numbers, measured = ["Pods", "vCPU", "Memory"], any(row.workload.usage for row in report.rows)
     numbers += ["vCPU used", "Memory used"] if measured else []
-    numbers += ["Cost/h", "Saves/h"] if report.prices is not None else []
+    numbers += ["Cost/h", "Could save/h"] if report.prices is not None else []
     columns: list[View] = [
         {"name": name, "number": False} for name in ("Verdict", "At risk", "Namespace", "Kind", "Name")
     ]
     columns += [{"name": name, "number": True} for name in numbers] + [{"name": "Why", "number": False}]
     images = {each.image: number for number, each in enumerate(report.blockers)}
-    rows = [_row(row, order, images, measured=measured) for order, row in enumerate(report.rows)]
+    placed = report.origin.placed
+    rows = [_row(row, order, images, measured=measured, placed=placed) for order, row in enumerate(report.rows)]
     return {"columns": columns, "rows": rows}
 
 
 def _facts(report: Report) -> Iterable[View]:
-    total, risks = report.total, report.risks
+    total = report.total
     held = report.verdicts[Verdict.BLOCKED].requests + report.verdicts[Verdict.READY_WITH_UPDATE].requests
     yield _fact(
         "Workloads",
         f"{total.workloads:,}",
-        f"{_counted(total.pods, 'pod')}, {_counted(len(report.namespaces), 'namespace')}",
+        f"{report_words.counted(total.pods, 'pod')}, {report_words.counted(len(report.namespaces), 'namespace')}",
     )
-    yield _fact("Requested", f"{report_text.vcpu(total.requests)} vCPU", report_text.memory(total.requests))
+    yield _fact("Requested", f"{report_words.vcpu(total.requests)} vCPU", report_words.memory(total.requests))
     yield _fact(
-        f"Held back by images without {report.architecture}", f"{report_text.vcpu(held)} vCPU", report_text.memory(held)
+        f"Held back by images without {report.architecture}",
+        f"{report_words.vcpu(held)} vCPU",
+        report_words.memory(held),
     )
     if report.prices is not None:
-        ready = report.verdicts[Verdict.READY].cost.saved
-        yield _fact(
-            "Saved by moving what is ready",
-            f"{report_text.per_hour(ready)} /h",
-            f"of {report_text.per_hour(total.cost.now)} /h",
-        )
-    at_risk = risks[Risk.MISPLACED] + risks[Risk.EXPOSED]
-    yield _fact(
-        "At risk today", f"{at_risk:,}", f"{risks[Risk.MISPLACED]:,} misplaced, {risks[Risk.EXPOSED]:,} exposed"
-    )
+        saved, cost = report_words.money(report.verdicts[Verdict.READY].cost)[1], report_words.money(total.cost)[0]
+        yield _fact("Saved by moving what is ready", f"{saved} /h", f"of {cost} /h")
+    yield _at_risk(report)
+
+
+def _at_risk(report: Report) -> View:
+    """What may go wrong today, as far as it is known."""
+    known = {risk: count for risk, count in report.risks.items() if count is not None}
+    told = ", ".join(f"{count:,} {risk}" for risk, count in known.items())
+    sum_told = f"{sum(known.values()):,}" if known else "?"
+    return _fact("At risk today", sum_told, told or "it is not known which nodes there are")
 
 
 def _fact(name: str, value: str, more: str) -> View:
@@ -129,8 +142,8 @@ def _fact(name: str, value: str, more: str) -> View:
 
 def _legend(verdict: Verdict, total: Total, report: Report) -> View:
     told = [
-        _counted(total.workloads, "workload"),
-        *([f"{report_text.vcpu(total.requests)} vCPU"] if report.by_cpu else []),
+        report_words.counted(total.workloads, "workload"),
+        *([f"{report_words.vcpu(total.requests)} vCPU"] if report.by_cpu else []),
     ]
     return {"verdict": str(verdict), "meaning": verdict.meaning, "told": told}
 
@@ -139,7 +152,7 @@ def _space(name: str, totals: Mapping[Verdict, Total], report: Report) -> View:
     every = Total()
     for each in totals.values():
         every = Total(every.workloads + each.workloads, every.pods, every.requests + each.requests)
-    size = f"{report_text.vcpu(every.requests)} vCPU" if report.by_cpu else f"{every.workloads:,}"
+    size = f"{report_words.vcpu(every.requests)} vCPU" if report.by_cpu else f"{every.workloads:,}"
     told = ", ".join(f"{verdict} {_size(total, report)}" for verdict, total in totals.items())
     return {"name": printing.plain(name), "segments": _segments(totals, report), "told": told, "size": size}
 
@@ -159,12 +172,8 @@ def _segments(totals: Mapping[Verdict, Total], report: Report) -> list[View]:
 
 
 def _size(total: Total, report: Report) -> str:
-    cpu = f", {report_text.vcpu(total.requests)} vCPU" if report.by_cpu else ""
-    return f"{_counted(total.workloads, 'workload')}{cpu}"
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+    cpu = f", {report_words.vcpu(total.requests)} vCPU" if report.by_cpu else ""
+    return f"{report_words.counted(total.workloads, 'workload')}{cpu}"
 
 
 def _weighed(report: Report) -> str:
@@ -194,7 +203,7 @@ def _pareto(report: Report) -> list[View]:
                 "width": round(100 * weight / everything, 3) if everything else 0,
                 "value": _weight_told(weight, by),
                 "sum": round(100 * share, 3),
-                "sum_told": report_text.percent(share),
+                "sum_told": report_words.percent(share),
                 "y": number * _ROW_HEIGHT + _ROW_HEIGHT // 2,
             }
         )
@@ -207,15 +216,15 @@ def _held(blockers: Sequence[Blocker]) -> Iterable[Owner]:
 
 def _weight_told(weight: float, by: str) -> str:
     if by == "cost":
-        return report_text.per_hour(weight)
+        return report_words.per_hour(weight)
     return f"{weight:,.1f}" if by == "cpu" else f"{weight:,.0f}"
 
 
 def _finding(blocker: Blocker, number: int, report: Report) -> View:
     held = blocker.held
-    size = f"{report_text.vcpu(held.requests)} vCPU, {report_text.memory(held.requests)}"
-    told = f"{_counted(held.workloads, 'workload')}, {size}"
-    told += f", {report_text.per_hour(held.cost.now)} an hour" if report.prices is not None else ""
+    size = f"{report_words.vcpu(held.requests)} vCPU, {report_words.memory(held.requests)}"
+    told = f"{report_words.counted(held.workloads, 'workload')}, {size}"
+    told += f", {report_words.money(held.cost)[0]} an hour" if report.prices is not None and held.cost.known else ""
     away, helped = frozenset(blocker.one_away), frozenset(blocker.sidecar_away)
     alone = [each for each in blocker.one_away if each not in helped]
     others = [each for each in blocker.owners if each not in away]
@@ -239,8 +248,16 @@ def _some(owners: Sequence[Owner]) -> tuple[list[View], int]:
     return shown, len(owners) - len(shown)
 
 
-def _row(row: Row, order: int, images: Mapping[str, int], *, measured: bool) -> View:
-    """A row of the table, in which usage has columns where any was measured."""
+def _row(row: Row, order: int, images: Mapping[str, int], *, measured: bool, placed: bool) -> View:
+    """A row of the table, in which usage has columns where any was measured.
+
+    Args:
+        row: what is shown.
+        order: its place.
+        images: the number of each image that has a finding.
+        measured: whether there are columns of what pods use.
+        placed: whether it is known which nodes there are.
+    """
     owner, judgement = row.workload.owner, row.judgement
     linked = [name for name in judgement.blocking if name in images]
     return {
@@ -248,7 +265,8 @@ def _row(row: Row, order: int, images: Mapping[str, int], *, measured: bool) -> 
         "href": quote(_id(owner)),
         "order": order,
         "verdict": str(row.verdict),
-        "risk": str(judgement.risk) if judgement.risk else "",
+        "risk": str(judgement.risk or ""),
+        "risk_known": placed,
         "namespace": printing.plain(owner.namespace),
         "kind": printing.plain(owner.kind),
         "name": printing.plain(owner.name),
@@ -263,14 +281,15 @@ def _row(row: Row, order: int, images: Mapping[str, int], *, measured: bool) -> 
 def _numbers(row: Row, *, measured: bool) -> Iterable[View]:
     workload, usage, cost = row.workload, row.workload.usage, row.cost
     yield {"value": workload.pods, "told": f"{workload.pods:,}"}
-    yield {"value": workload.requests.cpu, "told": report_text.vcpu(workload.requests)}
-    yield {"value": workload.requests.memory, "told": report_text.memory(workload.requests)}
+    yield {"value": workload.requests.cpu, "told": report_words.vcpu(workload.requests)}
+    yield {"value": workload.requests.memory, "told": report_words.memory(workload.requests)}
     if measured:
-        yield {"value": usage.cpu if usage else -1, "told": report_text.vcpu(usage) if usage else "-"}
-        yield {"value": usage.memory if usage else -1, "told": report_text.memory(usage) if usage else "-"}
+        yield {"value": usage.cpu if usage else -1, "told": report_words.vcpu(usage) if usage else "-"}
+        yield {"value": usage.memory if usage else -1, "told": report_words.memory(usage) if usage else "-"}
     if cost is not None:
-        yield {"value": cost.now, "told": report_text.per_hour(cost.now)}
-        yield {"value": cost.saved, "told": report_text.per_hour(cost.saved)}
+        now, saved = report_words.money(cost)
+        yield {"value": cost.now if cost.known else _LAST, "told": now}
+        yield {"value": cost.saved if cost.saving_known else _LAST, "told": saved}
 
 
 def _id(owner: Owner) -> str:

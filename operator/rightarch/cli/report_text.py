@@ -12,10 +12,8 @@ from typing import Final
 
 from rightarch.cli import printing
 from rightarch.cli.report_data import data
-from rightarch.report.money import Cost
+from rightarch.cli.report_words import capital, footer, headline, memory, money, vcpu, worth
 from rightarch.report.report import Blocker, Report, Row, Total
-from rightarch.report.resources import Resources
-from rightarch.report.verdict import Verdict
 
 _MOST: Final = 15
 """Images to fix that a table shows; all of them are in the other forms."""
@@ -39,96 +37,11 @@ def text(report: Report, output: str, *, to_file: bool) -> str:
     return _markdown(report) if output == "markdown" else _tables(report, wide=output == "wide", to_file=to_file)
 
 
-def headline(report: Report) -> str:
-    """What the report says in a sentence."""
-    if not report.rows:
-        return "there is no workload to report on"
-    ready = report.verdicts[Verdict.READY].workloads
-    told = f"{ready:,} of {len(report.rows):,} workloads can run on {report.architecture} as they are"
-    if not report.by_cpu:
-        return told
-    there = report.total.there.cpu / report.total.requests.cpu
-    return (
-        f"{told}: {percent(report.ready)} of the requested vCPU; {percent(there)} is on {report.architecture} nodes now"
-    )
-
-
-def percent(share: float) -> str:
-    """A share; what is not all, or not nothing, is never shown as that."""
-    whole = round(share * 100)
-    if whole == 100 and share < 1:
-        return "over 99 %"
-    if whole == 0 and share > 0:
-        return "under 1 %"
-    return f"{whole} %"
-
-
-def vcpu(resources: Resources) -> str:
-    """CPU in cores, with as many digits as are worth reading."""
-    if resources.cpu >= 100_000:
-        return f"{resources.cores:,.0f}"
-    return f"{resources.cores:,.1f}" if resources.cpu % 100 == 0 else f"{resources.cores:,.2f}"
-
-
-def memory(resources: Resources) -> str:
-    """Memory in GiB, likewise."""
-    return f"{resources.gib:,.0f} GiB" if resources.gib >= 100 else f"{resources.gib:,.1f} GiB"
-
-
-def per_hour(amount: float) -> str:
-    """An amount of money for an hour."""
-    return f"{amount:,.2f}" if abs(amount) >= 0.1 or abs(amount) < 0.00005 else f"{amount:,.4f}"
-
-
-def footer(report: Report) -> list[str]:
-    """What must be known to read the figures, sentence by sentence."""
-    origin, said = report.origin, []
-    if report.prices is None:
-        said.append(
-            "No prices: nobody stated a source (--prices, --price-label or --prometheus), and none is made up; "
-            "vCPU and memory are what pods request."
-        )
-    else:
-        said += _priced(report)
-    if report.storage is not None:
-        said.append(_stored(report))
-    asked = f"{origin.images} images were asked of registries" + (
-        f", {origin.known} were known to the cluster" if origin.known else ""
-    )
-    return [*said, f"{asked}.", *(f"{note[:1].upper()}{note[1:]}." for note in origin.notes)]
-
-
-def _priced(report: Report) -> list[str]:
-    priced, nodes = report.priced
-    cost = report.total.cost
-    said = [
-        f"Prices are those of {report.prices}: {priced} of {nodes} nodes are in it, {per_hour(report.fleet)} an hour.",
-        (
-            "A pod costs the share of its node that it requests; it saves what the cheapest "
-            f"{report.architecture} machine of the same shape would cost less."
-        ),
-    ]
-    if cost.unpriced:
-        said.append(f"{cost.unpriced} pods have no cost: their node is not in the source, or they have none yet.")
-    if cost.unmatched:
-        said.append(
-            f"{cost.unmatched} pods have no saving: the source has no {report.architecture} machine of the same shape."
-        )
-    return said
-
-
-def _stored(report: Report) -> str:
-    storage = report.storage
-    assert storage is not None, "the caller looked"
-    each = ", ".join(f"{platform} {printing.size_of(size)}" for platform, size in storage.sizes.items())
-    left = "; ".join(f"not measured: {count} {why}" for why, count in storage.passed.items())
-    total = f"{printing.size_of(storage.total)} in {storage.images} images, compressed, shared layers counted once"
-    return f"Image storage: {total}{': ' + each if each else ''}{' (' + left + ')' if left else ''}."
-
-
 def _tables(report: Report, *, wide: bool, to_file: bool) -> str:
     width = None if to_file or wide else printing.terminal_width()
-    parts = [f"{_title(report)}\n{_capital(headline(report))}.{_danger(report)}", _shown(_verdicts(report), width)]
+    parts = ["\n".join([_title(report), *_said(report)])]
+    if report.rows:
+        parts.append(_shown(_verdicts(report), width))
     if report.blockers:
         parts.append(f"FIX FIRST\n{_fixes(report, width)}")
     if report.rows:
@@ -148,12 +61,16 @@ def _title(report: Report) -> str:
 
 
 def _danger(report: Report) -> str:
+    """How many workloads are at risk, to be read after the headline; nothing where it is not known of any."""
     told = [f"{count} {risk}" for risk, count in report.risks.items() if count]
     return f" At risk today: {', '.join(told)}." if told else ""
 
 
-def _capital(sentence: str) -> str:
-    return f"{sentence[:1].upper()}{sentence[1:]}"
+def _said(report: Report) -> list[str]:
+    """What stands above the tables: the headline, what moving is worth, and what can't be had."""
+    told = (headline(report), worth(report), report.shortage)
+    first, *others = [f"{capital(sentence)}." for sentence in told if sentence]
+    return [f"{first}{_danger(report)}", *map(printing.plain, others)]
 
 
 def _shown(table: Table, width: int | None) -> str:
@@ -182,27 +99,22 @@ def _wrapped(cell: str, indent: int, width: int | None) -> list[str]:
 
 def _verdicts(report: Report) -> Table:
     titles = ["VERDICT", "WORKLOADS", "PODS", "VCPU", "MEMORY", *_money_titles(report), "MEANING"]
+    found = {verdict: total for verdict, total in report.verdicts.items() if total.workloads}
     rows: list[Sequence[str]] = [
-        [str(verdict), *_sums(total, report), verdict.meaning]
-        for verdict, total in report.verdicts.items()
-        if total.workloads
+        [str(verdict), *_sums(total, report), verdict.meaning] for verdict, total in found.items()
     ]
+    if len(found) > 1:
+        rows.append(["Total", *_sums(report.total, report), ""])
     return titles, rows, frozenset(range(1, len(titles) - 1))
 
 
 def _sums(total: Total, report: Report) -> list[str]:
     sums = [f"{total.workloads:,}", f"{total.pods:,}", vcpu(total.requests), memory(total.requests)]
-    return sums + _money(total.cost, report)
+    return [*sums, *(money(total.cost) if report.prices is not None else ())]
 
 
 def _money_titles(report: Report) -> list[str]:
-    return ["COST/H", "SAVES/H"] if report.prices is not None else []
-
-
-def _money(cost: Cost | None, report: Report) -> list[str]:
-    if report.prices is None:
-        return []
-    return ["-", "-"] if cost is None else [per_hour(cost.now), per_hour(cost.saved)]
+    return ["COST/H", "COULD SAVE/H"] if report.prices is not None else []
 
 
 def _fixes(report: Report, width: int | None) -> str:
@@ -220,7 +132,7 @@ def _fixes(report: Report, width: int | None) -> str:
 
 def _fix(blocker: Blocker, report: Report) -> list[str]:
     held = blocker.held
-    cost = [per_hour(held.cost.now)] if report.prices is not None else []
+    cost = [money(held.cost)[0]] if report.prices is not None else []
     update = f" (has it as {blocker.update})" if blocker.update else ""
     return [f"{held.workloads:,}", vcpu(held.requests), memory(held.requests), *cost, f"{blocker.image}{update}"]
 
@@ -256,12 +168,18 @@ def _rows(report: Report, *, wide: bool) -> Table:
 
 def _cells(row: Row, report: Report, *, wide: bool) -> list[str]:
     workload, owner = row.workload, row.workload.owner
-    cells = [str(row.verdict), str(row.judgement.risk or "-"), owner.namespace, owner.kind, owner.name]
+    cells = [str(row.verdict), _risk(row, report), owner.namespace, owner.kind, owner.name]
     cells += [f"{workload.pods:,}", vcpu(workload.requests), memory(workload.requests)]
     if wide:
         usage = workload.usage
-        cells += [vcpu(usage) if usage else "-", memory(usage) if usage else "-", vcpu(row.there)]
-    return cells + _money(row.cost, report)
+        cells += [vcpu(usage) if usage else "-", memory(usage) if usage else "-"]
+        cells.append(vcpu(row.there) if report.origin.placed else "?")
+    return [*cells, *(money(row.cost) if report.prices is not None else ())]
+
+
+def _risk(row: Row, report: Report) -> str:
+    """Whether it is at risk; which can't be told where it is not known which nodes there are."""
+    return str(row.judgement.risk or ("-" if report.origin.placed else "?"))
 
 
 def _cause(row: Row) -> str:
@@ -287,11 +205,11 @@ def _csv(report: Report) -> str:
     ]
     writer.writerow([*names, "vcpu_there", "cost_per_hour", "saved_per_hour", "blocking", "fields", "cause"])
     for row in report.rows:
-        writer.writerow([_cell(value) for value in _values(row)])
+        writer.writerow([_cell(value) for value in _values(row, placed=report.origin.placed)])
     return buffer.getvalue()
 
 
-def _values(row: Row) -> Iterable[str | float | int]:
+def _values(row: Row, *, placed: bool) -> Iterable[str | float | int]:
     workload, judgement, owner = row.workload, row.judgement, row.workload.owner
     usage, cost = workload.usage, row.cost
     return (
@@ -299,15 +217,15 @@ def _values(row: Row) -> Iterable[str | float | int]:
         owner.kind,
         owner.name,
         str(judgement.verdict),
-        str(judgement.risk or ""),
+        str(judgement.risk or ("" if placed else "?")),
         workload.pods,
         round(workload.requests.cores, 3),
         round(workload.requests.gib, 3),
         round(usage.cores, 3) if usage else "",
         round(usage.gib, 3) if usage else "",
-        round(row.there.cores, 3),
-        round(cost.now, 6) if cost else "",
-        round(cost.saved, 6) if cost else "",
+        round(row.there.cores, 3) if placed else "",
+        round(cost.now, 6) if cost and cost.known else "",
+        round(cost.saved, 6) if cost and cost.saving_known else "",
         " ".join(judgement.blocking),
         "; ".join(judgement.fields),
         judgement.cause,
@@ -323,8 +241,10 @@ def _cell(value: str | float) -> str | float:
 
 
 def _markdown(report: Report) -> str:
-    parts = [f"# {_escaped(_title(report))}", f"**{_escaped(_capital(headline(report)))}.**{_escaped(_danger(report))}"]
-    parts.append(_as_markdown(_verdicts(report)))
+    first, *others = map(_escaped, _said(report))
+    parts = [f"# {_escaped(_title(report))}", f"**{first}**", *others]
+    if report.rows:
+        parts.append(_as_markdown(_verdicts(report)))
     if report.blockers:
         titles = ["Workloads", "vCPU", "Memory", *(["Cost/h"] if report.prices is not None else []), "Image", "Away"]
         rows: list[Sequence[str]] = [[*_fix(each, report), _away(each)] for each in report.blockers]

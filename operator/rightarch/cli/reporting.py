@@ -32,7 +32,7 @@ from rightarch.report.nodes import Nodes
 from rightarch.report.prices import PriceList
 from rightarch.report.pulling import Pulling
 from rightarch.report.report import Origin, Report, make
-from rightarch.report.storage import Shelf, Storage
+from rightarch.report.storage import Passed, Shelf, Storage
 from rightarch.report.verdict import Question, Verdict
 from rightarch.report.workload import Puller, Workload
 
@@ -136,7 +136,7 @@ async def _asked(wanted: Wanted, collected: Collected, registry: Registry, pulli
     ]
     images: dict[str, Image] = {**wrong, **{name: known[each] for each in known for name in references[each]}}
     shelf = Shelf()
-    shelf.leave("that the cluster knows: no registry was asked for them", len(known))
+    shelf.leave(Passed.KNOWN, len(known))
     async with Progress(str(each.reference) for each in todo) as progress:
         seeing = Looking(registry, lambda reference: progress.done(str(reference)), sizes=wanted.sizes != "none")
         images |= await seeing.look(todo)
@@ -247,7 +247,7 @@ def _named(place: Place) -> str:
 def _origin(wanted: Wanted, name: str, collected: Collected, asked: _Asked, pulling: Pulling) -> Origin:
     notes = (*collected.notes, *pulling.notes)
     time = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return Origin(name, not wanted.files, time, notes, asked.asked, asked.known)
+    return Origin(name, not wanted.files, time, notes, asked.asked, asked.known, collected.sighted)
 
 
 def _findings(found: Report) -> set[str]:

@@ -16,7 +16,7 @@ from rightarch.platforms import ImagePlatforms
 from rightarch.reasons import Reason
 from rightarch.reference import DOCKER_HUB, Reference
 from rightarch.registry import Keys, Registry
-from rightarch.report.storage import Shelf, Storage
+from rightarch.report.storage import Passed, Shelf, Storage
 
 AT_A_TIME: Final = 32
 """Images that are asked for at the same time."""
@@ -91,9 +91,9 @@ class Looking:
             hub: whether Docker Hub is asked too, which counts each request against a limit.
         """
         asked = [each for each in self._seen if hub or not each.parts or each.wanted.reference.domain != DOCKER_HUB]
-        shelf.leave("of Docker Hub, which counts each request", len(self._seen) - len(asked))
+        shelf.leave(Passed.DOCKER_HUB, len(self._seen) - len(asked))
         for reason, count in self._sizeless.items():
-            shelf.leave(f"because of {reason}", count)
+            shelf.leave(reason, count)
         await asyncio.gather(*(self._measure(each, shelf) for each in asked))
         return shelf.total()
 
@@ -151,13 +151,13 @@ class Looking:
             shelf.put([(seen.platform, seen.blobs)] if seen.platform else [])
             return
         if seen.wanted.reference.domain in self._weary:
-            shelf.leave(f"because of {Reason.RATE_LIMITED}")
+            shelf.leave(Reason.RATE_LIMITED)
             return
         try:
             shelf.put([await self._part(seen, part) for part in seen.parts if part.platform and part.platform.known])
         except ImageError as error:
             self._hear(error, seen.wanted.reference)
-            shelf.leave(f"because of {error.reason}")
+            shelf.leave(error.reason)
 
     def _hear(self, error: ImageError, reference: Reference) -> None:
         """Ask a registry that has had enough for no sizes: what it still grants is worth more elsewhere."""

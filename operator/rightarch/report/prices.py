@@ -46,23 +46,38 @@ class PriceList:
     Attributes:
         source: what it is, for people.
         offerings: the cheapest first.
+        own: what single nodes were bought as, by their names, where they say so themselves.
+        unread: what nodes say in the place of a price, by their names.
     """
 
     source: str
     offerings: tuple[Offering, ...] = ()
+    own: Mapping[str, Offering] = field(default_factory=dict, repr=False)
+    unread: Mapping[str, str] = field(default_factory=dict, repr=False)
     _by_type: Mapping[str, tuple[Offering, ...]] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def of(cls, source: str, offerings: Iterable[Offering]) -> "PriceList":
+    def of(
+        cls,
+        source: str,
+        offerings: Iterable[Offering],
+        own: Mapping[str, Offering] | None = None,
+        unread: Mapping[str, str] | None = None,
+    ) -> "PriceList":
         """A list of offerings in any order."""
         ordered = tuple(sorted(offerings))
         by_type: dict[str, list[Offering]] = {}
         for each in ordered:
             by_type.setdefault(each.instance_type, []).append(each)
-        return cls(source, ordered, {name: tuple(each) for name, each in by_type.items()})
+        return cls(source, ordered, own or {}, unread or {}, {name: tuple(each) for name, each in by_type.items()})
 
     def of_node(self, node: Node) -> Offering | None:
-        """What a node was bought as; None where the source does not have it, or not in one way only."""
+        """What a node was bought as; None where the source does not have it, or not in one way only.
+
+        What a node says of itself goes before what others of its type say: spot machines have prices of their own.
+        """
+        if node.name in self.own or node.name in self.unread or not node.instance_type:
+            return self.own.get(node.name)
         found = [each for each in self._by_type.get(node.instance_type, ()) if _fits(each, node)]
         return found[0] if found and len({each.price for each in found}) == 1 else None
 
@@ -96,24 +111,22 @@ def of_csv(text: str, source: str) -> PriceList:
 
 
 def of_labels(nodes: Iterable[Node], label: str) -> PriceList:
-    """Prices that a label of nodes tells."""
-    offerings = set()
+    """Prices that a label of nodes tells: of each that has it, and of others of the same type."""
+    own: dict[str, Offering] = {}
+    unread: dict[str, str] = {}
     for node in nodes:
         price = positive(node.price)
-        if price is not None and node.instance_type:
-            whole = node.whole
-            offerings.add(
-                Offering(
-                    price,
-                    node.instance_type,
-                    node.architecture,
-                    whole.cores,
-                    whole.gib,
-                    node.zone,
-                    node.capacity_type,
-                )
-            )
-    return PriceList.of(f"the label {label} of nodes", offerings)
+        if price is not None:
+            own[node.name] = _bought(node, price)
+        elif node.price:
+            unread[node.name] = node.price
+    return PriceList.of(f"the label {label} of nodes", set(own.values()), own, unread)
+
+
+def _bought(node: Node, price: float) -> Offering:
+    """What a node was bought as, by its own word."""
+    whole = node.whole
+    return Offering(price, node.instance_type, node.architecture, whole.cores, whole.gib, node.zone, node.capacity_type)
 
 
 def _offering(row: Sequence[str], where: str) -> Offering:

@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Final
 
-from rightarch.report.money import Cost, Purse
+from rightarch.report.money import Cost, Fleet, Purse
 from rightarch.report.prices import PriceList
 from rightarch.report.resources import Resources
+from rightarch.report.shortage import shortage
 from rightarch.report.storage import Storage
 from rightarch.report.verdict import Judgement, Question, Risk, Verdict, holds_back_nodes, judge
 from rightarch.report.workload import Owner, Role, Workload
@@ -103,6 +104,7 @@ class Origin:
         notes: what the reader must know: what could not be read, and what that means.
         images: how many different images were asked of registries.
         known: how many the cluster knew already.
+        sighted: whether its nodes could be read.
     """
 
     name: str
@@ -111,6 +113,12 @@ class Origin:
     notes: tuple[str, ...] = ()
     images: int = 0
     known: int = 0
+    sighted: bool = True
+
+    @property
+    def placed(self) -> bool:
+        """Whether it is known on which nodes pods are: of files it is not."""
+        return self.cluster and self.sighted
 
 
 @dataclass(frozen=True)
@@ -122,9 +130,9 @@ class Report:
         rows: the workloads: DaemonSets that hold back nodes first, then by verdict and size.
         blockers: the images to fix, the one that holds back most first.
         prices: where prices are from; None where nobody stated any.
-        priced: nodes that have a price, and all nodes.
-        fleet: what the priced nodes cost in an hour.
+        fleet: what is known by them of the nodes.
         storage: what was measured of images; None where that was not asked for.
+        shortage: why no node of the architecture can be had now; empty where one can be.
     """
 
     architecture: str
@@ -132,9 +140,9 @@ class Report:
     rows: tuple[Row, ...]
     blockers: tuple[Blocker, ...]
     prices: str | None = None
-    priced: tuple[int, int] = (0, 0)
-    fleet: float = 0.0
+    fleet: Fleet = field(default_factory=Fleet)
     storage: Storage | None = None
+    shortage: str = ""
 
     @cached_property
     def total(self) -> Total:
@@ -172,15 +180,21 @@ class Report:
         return self.total.requests.cpu > 0
 
     @cached_property
+    def idle(self) -> int:
+        """How many pods request no CPU, and count as nothing in sums of it."""
+        placed = (each for row in self.rows for each in row.workload.placed)
+        return sum(each.pods for each in placed if not each.requests.cpu)
+
+    @cached_property
     def lines(self) -> tuple[str, ...]:
         """What to add to a policy so that pods are let on to nodes with a taint; each once."""
         return tuple(dict.fromkeys(row.judgement.lines for row in self.rows if row.judgement.lines))
 
     @cached_property
-    def risks(self) -> Mapping[Risk, int]:
-        """How many workloads are at risk."""
+    def risks(self) -> Mapping[Risk, int | None]:
+        """How many workloads are at risk; None where it is not known which nodes there are, and so not of any."""
         found = Counter(row.judgement.risk for row in self.rows)
-        return {risk: found[risk] for risk in Risk}
+        return {risk: found[risk] if self.origin.placed else found[risk] or None for risk in Risk}
 
 
 def make(
@@ -201,17 +215,24 @@ def make(
     """
     purse = None if prices is None else Purse(prices, asked.nodes, asked.architecture)
     rows = sorted((_row(workload, asked, purse) for workload in workloads), key=_rank)
-    priced = (purse.priced, len(asked.nodes)) if purse else (0, len(asked.nodes))
+    fleet = purse.fleet() if purse else Fleet(len(asked.nodes))
     return Report(
         asked.architecture,
-        origin,
+        replace(origin, notes=(*origin.notes, *_warned(prices, fleet))),
         tuple(rows),
         tuple(_blockers(rows)),
         prices.source if prices else None,
-        priced,
-        purse.nodes if purse else 0.0,
+        fleet,
         storage,
+        shortage(asked.nodes, asked.architecture),
     )
+
+
+def _warned(prices: PriceList | None, fleet: Fleet) -> list[str]:
+    """That a source of prices is of no use for these nodes."""
+    if prices is None or fleet.priced:
+        return []
+    return [f"{prices.source} has no price of any of the {fleet.nodes} nodes: nothing is known of costs"]
 
 
 def _row(workload: Workload, asked: Question, purse: Purse | None) -> Row:
@@ -227,7 +248,14 @@ def _row(workload: Workload, asked: Question, purse: Purse | None) -> Row:
 
 def _rank(row: Row) -> tuple[object, ...]:
     size = row.workload.requests
-    return not row.nodes_held, _ORDER.index(row.verdict), -size.cpu, -size.memory, row.workload.owner
+    return (
+        not row.nodes_held,
+        _ORDER.index(row.verdict),
+        -size.cpu,
+        -size.memory,
+        -row.workload.pods,
+        row.workload.owner,
+    )
 
 
 def _blockers(rows: Sequence[Row]) -> list[Blocker]:
@@ -252,6 +280,6 @@ def _owners(rows: Iterable[Row]) -> tuple[Owner, ...]:
 
 
 def _weight(blocker: Blocker) -> tuple[object, ...]:
-    """Money where there is some, then CPU, memory and numbers."""
+    """Money where there is some, then CPU, memory, pods and workloads."""
     held = blocker.held
-    return -held.cost.now, -held.requests.cpu, -held.requests.memory, -held.workloads, blocker.image
+    return -held.cost.now, -held.requests.cpu, -held.requests.memory, -held.pods, -held.workloads, blocker.image

@@ -2,6 +2,16 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Passed(StrEnum):
+    """Why an image is not measured; else it is the Reason for which its sizes can't be told."""
+
+    KNOWN = "Known"
+    """The cluster knows what it is for, so that no registry was asked."""
+    DOCKER_HUB = "DockerHub"
+    """Docker Hub counts each request against a limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +22,7 @@ class Storage:
         sizes: bytes per platform; what images share is counted once.
         images: how many were measured.
         total: bytes of all platforms together; what platforms share is counted once.
-        passed: how many were not, by why.
+        passed: how many were not, by why: a member of ``Passed``, or a Reason.
     """
 
     sizes: Mapping[str, int] = field(default_factory=dict)
@@ -38,7 +48,7 @@ class Shelf:
     def leave(self, why: str, count: int = 1) -> None:
         """Count images that are not measured."""
         if count:
-            self._passed[why] = self._passed.get(why, 0) + count
+            self._passed[str(why)] = self._passed.get(why, 0) + count
 
     def total(self) -> Storage:
         """The sums."""
