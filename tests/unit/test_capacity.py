@@ -276,7 +276,25 @@ FULL = {**READY, "resources": {"cpu": "16"}}
             Capacity.of([], [pool("kubernetes.io/arch DoesNotExist")]),
             demand(),
             "arm64",
-            "NodePool general does not allow it (DoesNotExist)",
+            "NodePool general does not allow arm64 (kubernetes.io/arch DoesNotExist)",
+        ),
+        (
+            Capacity.of([], [pool("kubernetes.io/arch NotIn arm64")]),
+            demand(),
+            "arm64",
+            "NodePool general does not allow arm64 (kubernetes.io/arch NotIn [arm64])",
+        ),
+        (
+            Capacity.of([], [pool("kubernetes.io/os NotIn linux")]),
+            demand(),
+            "arm64",
+            "NodePool general does not allow linux (kubernetes.io/os NotIn [linux])",
+        ),
+        (
+            Capacity.of([], [pool("kubernetes.io/arch In amd64", "kubernetes.io/arch In s390x")]),
+            demand(),
+            "arm64",
+            "NodePool general allows nothing at all: its requirements on kubernetes.io/arch contradict each other",
         ),
         (
             Capacity.of([], [pool("kubernetes.io/arch In amd64", "topology.kubernetes.io/zone In a b")]),
@@ -348,6 +366,44 @@ def test_an_architecture_behind_its_taint_comes_with_the_lines_to_add() -> None:
     assert (tolerated.offers["arm64"], tolerated.toleration_lines()) == (YES, "")
     reserved = Capacity.of([], [pool("kubernetes.io/arch In arm64", taints=("team=red:NoSchedule",))])
     assert reserved.answer(demand()).toleration_lines() == ""
+
+
+MARK, TEAM = "kubernetes.io/arch=arm64:NoSchedule", "team=ml:NoSchedule"
+
+
+@pytest.mark.parametrize(
+    ("nodes", "pools"),
+    [
+        ([(MARK,)], [pool("kubernetes.io/arch In amd64")]),
+        ([(TEAM,), (MARK,)], []),
+        ([(TEAM,), (MARK, "arch=arm:NoSchedule")], []),
+        ([(MARK,)], [pool("kubernetes.io/arch In arm64", taints=(TEAM,))]),
+        ([(MARK,)], [pool("kubernetes.io/arch In arm64", limits={"cpu": "16"}, status=FULL)]),
+        ([*((f"team=t{index}:NoSchedule",) for index in range(2 * capacities.MAX_MISSES)), (MARK,)], []),
+    ],
+)
+@pytest.mark.parametrize("backwards", [False, True])
+def test_the_taint_of_an_architecture_is_the_nearest_miss_whatever_else_there_is(
+    nodes: list[tuple[str, ...]], pools: list[Object], *, backwards: bool
+) -> None:
+    """Since a policy opens it: NodePools of another architecture don't hide it, nor do Nodes that others reserved."""
+    tainted = [
+        fake_node(f"n{index}", "arm64", taints=[taint(text) for text in texts]) for index, texts in enumerate(nodes)
+    ]
+    capacity = Capacity.of([fake_node("a", "amd64"), *(reversed(tainted) if backwards else tainted)], pools)
+    answer = capacity.answer(demand(architectures=frozenset({"arm64"})))
+    assert MARK in {str(each) for each in answer.missing("arm64")}
+    assert answer.message.partition(": ")[2].startswith("the nearest arm64 Node has the taint")
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_taint_that_the_pod_might_tolerate_is_nearer_than_a_label_that_a_node_lacks(*, backwards: bool) -> None:
+    """Whichever Node is listed first, and however many taints there are."""
+    tainted = fake_node("one", "arm64", labels={"disk": "ssd"}, taints=[taint(TEAM), taint("gpu=a:NoSchedule")])
+    nodes = [fake_node("other", "arm64", labels={"disk": "hdd"}), tainted]
+    answer = Capacity.of(reversed(nodes) if backwards else nodes).answer(demand("disk In ssd"))
+    assert len(answer.verdicts["arm64"].missing) == 2
+    assert answer.missing("arm64") == ()
 
 
 @pytest.mark.parametrize("value", ["true", "1", "1e3", "arm64", ""])

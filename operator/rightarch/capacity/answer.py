@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from rightarch.affinity import ARCH_KEYS
 from rightarch.capacity.demand import Demand
 from rightarch.capacity.offer import Offer, Verdict, best
 from rightarch.taints import Taint
@@ -47,8 +46,7 @@ class Answer:
         well tolerate it. Other taints reserve nodes, and are no business of a policy about architectures.
         """
         verdict = self.verdicts.get(architecture)
-        taints = verdict.missing if verdict else ()
-        return taints if all(_stands_for(taint, architecture) for taint in taints) else ()
+        return verdict.missing if verdict and verdict.marked else ()
 
     def toleration_lines(self) -> str:
         """What to add to the spec of a ClusterArchitecturePolicy so that pods tolerate those taints; empty if none."""
@@ -62,8 +60,3 @@ def toleration_lines(tolerations: Iterable[tuple[str, Mapping[str, str]]]) -> st
     """
     lines = [f"- architecture: {a}\n  toleration: {json.dumps(dict(toleration))}\n" for a, toleration in tolerations]
     return "tolerations:\n" + "".join(lines) if lines else ""
-
-
-def _stands_for(taint: Taint, architecture: str) -> bool:
-    named = taint.key in ARCH_KEYS or taint.key.rpartition("/")[2] in {"arch", "architecture"}
-    return named or architecture in {taint.value, taint.key}

@@ -1,18 +1,20 @@
 """Capacity: what nodes the cluster has, and which ones it can get."""
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import islice
 from typing import Any, Final
 
 import orjson
 
 from rightarch.affinity import ARCH_KEYS, OS_KEYS
 from rightarch.capacity.answer import Answer
-from rightarch.capacity.demand import Demand
+from rightarch.capacity.demand import Demand, Way
 from rightarch.capacity.nodes import POOL, NodeKind, stated
 from rightarch.capacity.offer import Offer, Verdict, best
 from rightarch.capacity.pools import NodePool
+from rightarch.taints import Tolerations
 
 MAX_LOOKS: Final = 30_000
 """Requirements that are held against nodes for one pod: its author must not make us look at millions."""
@@ -174,13 +176,13 @@ class Capacity:
         for offer, kind in offers:
             if offer is not Offer.NO:
                 yield Verdict(offer, f"a Node of {architecture}")
-            elif len(missed) < MAX_MISSES:
+            else:
                 missed.append(kind)
         for pool in self.pools:
             shown = (demand.os, architecture) in self.shown.get(pool.name, ())
             if verdict := pool.verdict(demand, architecture, shown=shown):
                 yield verdict
-        yield from (kind.verdict(ways, demand.tolerations) for kind in missed)
+        yield from (kind.verdict(ways, demand.tolerations) for kind in _asked(missed, ways, demand.tolerations))
 
     @cached_property
     def _kinds(self) -> Mapping[Platform, tuple[NodeKind, ...]]:
@@ -196,6 +198,14 @@ def sighting(labels: Mapping[str, str]) -> tuple[str, Platform] | None:
     """The NodePool of a Node or NodeClaim, and the platform that it shows; None where it has or tells none."""
     pool, os, architecture = labels.get(POOL), stated(labels, OS_KEYS), stated(labels, ARCH_KEYS)
     return (pool, (os or "linux", architecture)) if pool and architecture else None
+
+
+def _asked(missed: Sequence[NodeKind], ways: Sequence[Way], tolerations: Tolerations) -> Sequence[NodeKind]:
+    """Those kinds of Nodes that are asked what is in the way: of many, those first that a policy may open."""
+    if len(missed) <= MAX_MISSES:
+        return missed
+    marked = islice((kind for kind in missed if kind.marked(ways, tolerations)), MAX_MISSES)
+    return [*marked, *missed[:MAX_MISSES]][:MAX_MISSES]
 
 
 def _nobody(architecture: str, pools: tuple[NodePool, ...]) -> str:

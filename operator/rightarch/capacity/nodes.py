@@ -9,7 +9,7 @@ from typing import Any, Final
 from rightarch import taints
 from rightarch.affinity import ARCH_KEYS, OS_KEYS
 from rightarch.capacity.demand import Way, current
-from rightarch.capacity.offer import Obstacle, Offer, Verdict, best
+from rightarch.capacity.offer import Obstacle, Offer, Verdict, best, stands_for
 from rightarch.taints import Taint, Tolerations
 
 POOL: Final = "karpenter.sh/nodepool"
@@ -77,15 +77,30 @@ class NodeKind:
         sure = not keeping and not (self.taints and taints.doubtful(self.taints, tolerations))
         return Offer.YES if sure and any(map(self._tells, suiting)) else Offer.UNKNOWN
 
+    def marked(self, ways: Sequence[Way], tolerations: Tolerations) -> bool:
+        """Whether only taints that stand for their architecture are in the way; the arguments are those of `offer`."""
+        if not self._marks:
+            return False
+        keeping = taints.untolerated(self.taints, tolerations)
+        if any(taint not in self._marks for taint in keeping if not taint.passes):
+            return False
+        return any(next(self._unsuited(way), None) is None for way in ways)
+
     def verdict(self, ways: Sequence[Way], tolerations: Tolerations) -> Verdict:
         """Whether they can take a pod, and what is in the way; the arguments are those of `offer`."""
         assert self.platform, "those without are not asked"
         keeping = taints.untolerated(self.taints, tolerations)
-        kept = [_kept_away(taint) for taint in keeping if not taint.passes]
+        kept = [_kept_away(taint, self.platform[1]) for taint in keeping if not taint.passes]
         source = f"the nearest {self.platform[1]} Node"
         sure = not keeping and not taints.doubtful(self.taints, tolerations)
         each = (Verdict.of(source, [*self._mismatches(way), *kept], sure=sure and self._tells(way)) for way in ways)
         return best(each) or Verdict(Offer.NO, source)
+
+    @cached_property
+    def _marks(self) -> frozenset[Taint]:
+        """The taints that stand for their architecture."""
+        assert self.platform, "those without are not asked"
+        return frozenset(taint for taint in self.taints if stands_for(taint, self.platform[1]))
 
     def _tells(self, way: Way) -> bool:
         """Whether all that a way looks at is known of them."""
@@ -107,8 +122,8 @@ class NodeKind:
             yield Obstacle(f"{has}, and the pod asks for {key} {allowed}", label=current(key))
 
 
-def _kept_away(taint: Taint) -> Obstacle:
-    return Obstacle("is cordoned", None) if taint == taints.CORDON else Obstacle.of_taint(taint)
+def _kept_away(taint: Taint, architecture: str) -> Obstacle:
+    return Obstacle("is cordoned", None) if taint == taints.CORDON else Obstacle.of_taint(taint, architecture)
 
 
 def stated(labels: Mapping[str, str], keys: Iterable[str]) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from rightarch.affinity import ARCH_KEYS
 from rightarch.taints import Taint
 
 
@@ -26,12 +27,14 @@ class Obstacle:
         taint: the taint that is not tolerated, if that is it.
         label: the label of which the pod asks for another value, if that is it.
         platform: whether it is that there is no such architecture or operating system.
+        marking: whether the taint stands for the architecture of its nodes, and reserves them for nothing else.
     """
 
     text: str
     taint: Taint | None = None
     label: str | None = None
     platform: bool = False
+    marking: bool = False
 
     @property
     def own(self) -> bool:
@@ -39,9 +42,10 @@ class Obstacle:
         return bool(self.taint or self.label)
 
     @classmethod
-    def of_taint(cls, taint: Taint) -> "Obstacle":
-        """A taint that is not tolerated."""
-        return cls(f"has the taint {taint}, which the pod does not tolerate", taint)
+    def of_taint(cls, taint: Taint, architecture: str) -> "Obstacle":
+        """A taint that is not tolerated, of nodes of an architecture."""
+        text = f"has the taint {taint}, which the pod does not tolerate"
+        return cls(text, taint, marking=stands_for(taint, architecture))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,11 @@ class Verdict:
         return self.taints if len(self.taints) == len(self.obstacles) else ()
 
     @property
+    def marked(self) -> bool:
+        """Whether all that is in the way are taints that stand for the architecture: a policy may tolerate these."""
+        return bool(self.obstacles) and all(obstacle.marking for obstacle in self.obstacles)
+
+    @property
     def labels(self) -> frozenset[str]:
         """The labels that are in the way, by their present names; empty where something else is, taints aside."""
         own = all(obstacle.own for obstacle in self.obstacles)
@@ -90,15 +99,24 @@ class Verdict:
 
 
 def best(verdicts: Iterable[Verdict]) -> Verdict | None:
-    """The first of the most promising: a yes, an unknown, else one of the right platform with the fewest obstacles.
+    """The first of the most promising: a yes, an unknown, else one of the right platform.
 
-    Where nobody is there at all who could have some, none are named: that is the farthest.
+    Of these, one whose taints stand for the architecture comes first, since a policy opens it; then one that has taints
+    alone, which the pod might tolerate; then the one with the fewest obstacles. Where nobody is there at all who could
+    have some, none are named: that is the farthest.
     """
     return min(verdicts, key=_distance, default=None)
 
 
-def _distance(verdict: Verdict) -> tuple[int, bool, bool, int]:
-    return _ORDER[verdict.offer], not verdict.obstacles, verdict.far, len(verdict.obstacles)
+def stands_for(taint: Taint, architecture: str) -> bool:
+    """Whether a taint of nodes of an architecture is there for the architecture, by its key or its value."""
+    named = taint.key in ARCH_KEYS or taint.key.rpartition("/")[2] in {"arch", "architecture"}
+    return named or architecture in {taint.value, taint.key}
+
+
+def _distance(verdict: Verdict) -> tuple[int, bool, bool, bool, bool, int]:
+    offer, none = _ORDER[verdict.offer], not verdict.obstacles
+    return offer, none, verdict.far, not verdict.marked, not verdict.missing, len(verdict.obstacles)
 
 
 _ORDER: Final = {offer: place for place, offer in enumerate(Offer)}

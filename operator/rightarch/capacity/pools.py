@@ -137,8 +137,9 @@ class NodePool:
         for key, value in ((ARCH, architecture), (OS, demand.os)):
             allowed = self.requirements.get(key)
             if allowed and not allowed.admits(value):
-                yield Obstacle(_allows(allowed), platform=True)
-        yield from map(Obstacle.of_taint, taints.untolerated(self.taints, demand.tolerations))
+                yield Obstacle(_allows(key, allowed, value), platform=True)
+        for taint in taints.untolerated(self.taints, demand.tolerations):
+            yield Obstacle.of_taint(taint, architecture)
 
     def _mismatches(self, way: Way) -> Iterator[Obstacle]:
         if way.fields:
@@ -208,8 +209,13 @@ def _reached(resource: str, used: str, limit: str) -> bool:
         return False
 
 
-def _allows(allowed: Allowed) -> str:
-    return f"allows only {listed(allowed.named)}" if allowed.named else f"does not allow it ({allowed})"
+def _allows(key: str, allowed: Allowed, value: str) -> str:
+    """What a NodePool says instead of a value that it does not admit."""
+    if allowed.named:
+        return f"allows only {listed(allowed.named)}"
+    if allowed.empty:
+        return f"allows nothing at all: its requirements on {key} contradict each other"
+    return f"does not allow {value} ({key} {allowed})"
 
 
 def _condition(status: Mapping[str, Any], kind: str) -> Mapping[str, str]:
