@@ -332,7 +332,7 @@ def test_costs_of_some_pods_are_at_least_that() -> None:
         *("≥", "0.0500"),
         *("≥", "0.0250"),
     ]
-    assert "Moving what is Ready saves at least 0.0250 an hour of" in shown
+    assert "Moving what is Ready saves at least 0.0250 an hour, about 18 a month; fixing" in shown
     assert "Nodes without a label of their instance type have no price: other." in shown
     assert "No cost is known of 1 pod:" in shown
     assert data(found)["total"]["unpricedPods"] == 1
@@ -342,7 +342,7 @@ def test_what_moving_saves_is_in_the_headline() -> None:
     """Of what, in a month, and what fixing the images adds; in every form for people, with a line of sums."""
     found = make(*of_cluster(MACHINES), Origin("c"), PriceList.of("p.csv", LISTED))
     told = (
-        "Moving what is Ready saves 0.0250 an hour of 0.10 (25 %), about 18 a month; "
+        "Moving what is Ready saves 0.0250 of 0.10 an hour (25 %), about 18 a month; "
         "fixing the images adds 0.0250 an hour."
     )
     table = text(found, "table", to_file=True)

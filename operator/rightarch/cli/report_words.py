@@ -39,18 +39,18 @@ def worth(report: Report) -> str:
         return "what moving saves is not known: the notes tell which prices are missing"
     fixed = sum(report.verdicts[verdict].cost.saved for verdict in (Verdict.READY_WITH_UPDATE, Verdict.BLOCKED))
     more = f"; fixing the images adds {per_hour(fixed)} an hour" if fixed > 0 else ""
-    least = "at least " if cost.part or saved.saving_part else ""
+    return f"moving what is Ready {_saving(saved, cost)}{more}"
+
+
+def _saving(saved: Cost, cost: Cost) -> str:
+    """What moving saves, of all costs where all are known, and in a month."""
+    part, month = cost.part or saved.saving_part, saved.saved * _HOURS
     if saved.saved <= 0:
         dearer = f"costs {per_hour(-saved.saved)} an hour more" if saved.saved else "saves nothing"
-        return f"moving what is Ready {dearer}{more}"
-    return f"moving what is Ready saves {least}{per_hour(saved.saved)} an hour{share_of(saved, cost)}{more}"
-
-
-def share_of(saved: Cost, cost: Cost) -> str:
-    """What a saving is of all costs, and in a month; to be read after the saving."""
-    share = f" of {per_hour(cost.now)} ({percent(saved.saved / cost.now)})"
-    month = saved.saved * _HOURS
-    return f"{share}, about {month:,.0f} a month" if month >= 1 else share
+        return f"{dearer}, as far as prices are known" if part else dearer
+    of, share = ("", "") if part else (f" of {per_hour(cost.now)}", f" ({percent(saved.saved / cost.now)})")
+    told = f"saves {'at least ' if part else ''}{per_hour(saved.saved)}{of} an hour{share}"
+    return f"{told}, about {month:,.0f} a month" if month >= 1 else told
 
 
 def percent(share: float) -> str:
@@ -87,7 +87,8 @@ def money(cost: Cost | None) -> tuple[str, str]:
     if cost is None:
         return "-", "-"
     now = f"{'≥ ' if cost.part else ''}{per_hour(cost.now)}" if cost.known else "-"
-    return now, f"{'≥ ' if cost.saving_part else ''}{per_hour(cost.saved)}" if cost.saving_known else "-"
+    least = "≥ " if cost.saving_part and cost.saved >= 0 else ""
+    return now, f"{least}{per_hour(cost.saved)}" if cost.saving_known else "-"
 
 
 def footer(report: Report) -> list[str]:
