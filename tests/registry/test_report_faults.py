@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,6 +45,15 @@ async def report(folder: Path, authority: CertificateAuthority, *arguments: str,
 def unknown(report: dict[str, Any]) -> dict[str, list[str]]:
     """The Reasons for which images of each workload are not known."""
     return {row["name"]: [each["reason"] for each in row["unknown"]] for row in report["workloads"]}
+
+
+@pytest.mark.parametrize("output", ["table", "csv", "html"])
+def test_output_that_goes_nowhere(output: str, tmp_path: Path) -> None:
+    """Is told in a line, with the status of an error."""
+    (tmp_path / "a.yaml").write_text("kind: Service\napiVersion: v1\nmetadata: {name: a}\n")
+    line = f"{PROGRAM} report -f {tmp_path}/a.yaml -o {output} >/dev/full"
+    done = subprocess.run(["/bin/sh", "-c", line], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (1, "rightarch: the output can't be written: No space left on device\n")
 
 
 @pytest.mark.timeout(120)

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from contextlib import asynccontextmanager
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,12 +19,17 @@ from typer.testing import CliRunner
 from rightarch import cluster as clusters
 from rightarch.cli import app
 from rightarch.cluster import Cluster
+from rightarch.facts import PATH, Fact
+from rightarch.facts.fact import manifest
+from rightarch.platforms import ImagePlatforms, Platform
 from rightarch.reference import Reference
-from rightarch.registry import AnonymousKeychain, links
+from rightarch.registry import ANONYMOUS, AnonymousKeychain, links
 from rightarch.report.collecting import Selection, collect
+from rightarch.report.prices import COLUMNS
 from rightarch.report.pulling import Pulling
 from rightarch.report.resources import Resources
 from rightarch.report.workload import Owner, Puller
+from rightarch.supply import NODE_POOLS
 from tests.registry.faults import FaultServer, answer
 
 if TYPE_CHECKING:
@@ -301,6 +308,63 @@ async def test_whether_new_pods_are_guarded_is_told_where_it_matters(
     async with served(tmp_path, {hooks: 403, "/api/v1/nodes": nodes}) as (cluster, _):
         found = await collect(cluster, Selection())
     assert any(note.startswith("MutatingWebhookConfigurations may not be read") for note in found.notes) is told
+
+
+def machine(architecture: str) -> Object:
+    """A Node."""
+    labels = {"kubernetes.io/arch": architecture, "kubernetes.io/os": "linux"}
+    return {"metadata": {"name": architecture, "labels": labels}}
+
+
+async def test_an_architecture_that_nothing_has_is_told(tmp_path: Path) -> None:
+    """Of the option and of prices: it may be a slip, and all workloads would be told as blocked."""
+    requirement = {"key": "kubernetes.io/arch", "operator": "In", "values": ["arm64"]}
+    pool: Object = {"metadata": {"name": "p"}, "spec": {"template": {"spec": {"requirements": [requirement]}}}}
+    csv = tmp_path / "p.csv"
+    csv.write_text(f"{','.join(COLUMNS)}\na,amd64,2,8,0.1\nb,sparc,2,8,0.1\nc,s390x,2,8,0.1\n")
+    answers = {"/api/v1/nodes": listed(machine("amd64")), NODE_POOLS: listed(pool)}
+    async with served(tmp_path, answers):
+        odd = await asyncio.to_thread(called, tmp_path, "report", "--arch", "s390x", "--prices", str(csv))
+        usual = await asyncio.to_thread(called, tmp_path, "report", "--arch", "arm64")
+    assert odd.exit_code == usual.exit_code == 0
+    assert odd.stderr.splitlines()[:2] == [
+        (
+            "rightarch: no Node, NodePool or image is known to have the architecture s390x; "
+            "those that are there are amd64, arm64"
+        ),
+        (
+            f"rightarch: {csv} has prices of sparc, which no Node, NodePool or image has; "
+            "those that are there are amd64, arm64"
+        ),
+    ]
+    assert "architecture" not in usual.stderr
+
+
+async def test_what_is_found_is_told_beside_a_file(tmp_path: Path) -> None:
+    """A pipeline that ends for it shows why, though the report is elsewhere."""
+    image = ImagePlatforms(f"sha256:{'0' * 64}", (Platform("linux", "amd64"),), indexed=True)
+    fact = Fact((ANONYMOUS, Reference.parse("x").canonical), image, "docker.io", 1_700_000_000, date(2026, 11, 1))
+    answers = {"/api/v1/pods": listed(pod("a"), pod("b")), PATH: listed(manifest(fact))}
+    file = tmp_path / "r.html"
+    async with served(tmp_path, answers):
+        arguments = ["report", "--fail-on", "blocked,unknown,at-risk", "--output-file", str(file)]
+        done = await asyncio.to_thread(called, tmp_path, *arguments)
+    assert (done.exit_code, done.stdout, file.is_file()) == (3, "", True)
+    assert done.stderr.splitlines()[-1] == "rightarch: 2 workloads are blocked"
+
+
+async def test_a_server_of_prices_that_hangs_is_waited_for_as_long_as_is_said(tmp_path: Path) -> None:
+    """By the option that bounds every wait; what is told names it."""
+    async with served(tmp_path, {"/api/v1/query": HANGS}) as (_, server):
+        url = f"http://{server.host}"
+        begun = time.monotonic()
+        done = await asyncio.to_thread(called, tmp_path, "report", "--prometheus", url, "--timeout", "0.3")
+        took = time.monotonic() - begun
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert (
+        done.stderr == f"rightarch: --prometheus {url} has not answered within 0.3 s; --timeout lets it take longer\n"
+    )
+    assert took < 10
 
 
 async def test_risk_that_can_not_be_told_is_not_passed_over(tmp_path: Path) -> None:

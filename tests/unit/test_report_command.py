@@ -45,7 +45,7 @@ PRICES = "instance_type,architecture,vcpu,memory_gib,price_per_hour\n"
         (["--fail-on", "blocked,everything"], "--fail-on: 'everything' is none of blocked, unknown, at-risk"),
         (["--arch", "AVR 8"], "--arch: 'AVR 8' is no architecture of nodes"),
         (["--token-realm", "x"], "'x' is not REGISTRY=HOST"),
-        (["-f", "/none/a.yaml"], "-f /none/a.yaml can't be read"),
+        (["-f", "/none/a.yaml"], "-f /none/a.yaml: No such file or directory; name a file of manifests"),
         (["-o", "pdf"], "'pdf' is not one of"),
         (["--prices", "/none/p.csv"], "does not exist"),
     ],
@@ -108,4 +108,48 @@ def test_manifests_without_a_namespace_are_found_by_any(tmp_path: Path) -> None:
     passed, left = report["source"]["notes"]
     assert "Workflow w (argoproj.io/v1alpha1) is passed over" in passed
     assert left == "workloads of namespaces that -n does not name are left out: audit"
-    assert f"rightarch: {passed}\nrightarch: {left}\n" == done.stderr
+    assert f"rightarch: {passed}\nrightarch: {left}\nrightarch: 1 workload is unknown\n" == done.stderr
+
+
+@pytest.mark.parametrize("text", ["", "---\n# nothing\n---\n", "kind: List\nitems: []\n"])
+def test_an_input_without_objects_is_an_error(text: str) -> None:
+    """What should have written it has failed, and a pipeline must not go on as if nothing had been found."""
+    done = CliRunner().invoke(app, ["report", "-f", "-", "--fail-on", "blocked,unknown"], input=text)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr == ("rightarch: there is no object in standard input: has what should have written it failed?\n")
+
+
+def test_that_there_is_no_workload_is_told_beside_the_report(tmp_path: Path) -> None:
+    """In every form of output, and also where it is written to a file; objects of other kinds are no error."""
+    (tmp_path / "a.yaml").write_text("kind: Service\napiVersion: v1\nmetadata: {name: a}\n")
+    done = CliRunner().invoke(app, ["report", "-f", str(tmp_path / "a.yaml"), "-o", "json", "--fail-on", "blocked"])
+    assert (done.exit_code, done.stderr) == (0, "rightarch: there is no workload to report on\n")
+
+
+def test_a_folder_stands_for_the_manifests_in_it(tmp_path: Path) -> None:
+    """As for kubectl, and as in rightarch explain: by what their names end in, and in no folder below it."""
+    for name in ("a.yaml", "b.yml", "c.json", "d.txt"):
+        (tmp_path / name).write_text(f'{{"kind": "Pod", "metadata": {{"name": "{name}"}}, "spec": {{}}}}')
+    (tmp_path / "e.yaml").mkdir()
+    done = CliRunner().invoke(app, ["report", "-f", str(tmp_path), "-o", "json"])
+    assert done.exit_code == 0
+    assert {row["name"] for row in json.loads(done.stdout)["workloads"]} == {"a.yaml", "b.yml", "c.json"}
+    done = CliRunner().invoke(app, ["report", "-f", str(tmp_path / "e.yaml")])
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "there is no file of manifests in this folder" in done.stderr
+
+
+def test_prices_in_another_encoding_are_told(tmp_path: Path) -> None:
+    """As spreadsheets may write them: with what to do, and not in the words of Python."""
+    (tmp_path / "p.csv").write_text(PRICES, encoding="utf-16")
+    done = CliRunner().invoke(app, ["report", "--prices", str(tmp_path / "p.csv")])
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == f"rightarch: --prices {tmp_path}/p.csv is no text in UTF-8: save it as CSV in UTF-8\n"
+
+
+def test_the_columns_of_prices_are_whole_in_a_narrow_help() -> None:
+    """Eighty columns are what a terminal has: a name that is cut off can't be written."""
+    done = CliRunner().invoke(app, ["report", "--help"], env={"COLUMNS": "80", "TERMINAL_WIDTH": "80"})
+    words = done.stdout.replace(",", " ").replace("│", " ").split()
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert set(PRICES.strip().split(",")) <= {word.strip(".") for word in words}

@@ -258,6 +258,20 @@ def test_what_images_share_is_stored_once() -> None:
             "kind: Pod\nspec: {containers: [{image: 7}]}",
             "f.yaml:1 (Pod), spec.containers: image must be text",
         ),
+        *(
+            (
+                f"kind: Pod\nspec: {{containers: [{{resources: {{requests: {{{name}: {amount}}}}}}}]}}",
+                f"f.yaml:1 (Pod), spec.containers: resources.requests[{name!r}] must be a quantity of at least 0",
+            )
+            for name, amount in (
+                ("cpu", "abc"),
+                ("cpu", "-1"),
+                ("memory", "1GB"),
+                ("memory", "true"),
+                ("nvidia.com/gpu", "[1]"),
+            )
+        ),
+        ("kind: Pod\nspec: {overhead: {cpu: much}}", "f.yaml:1 (Pod): spec.overhead['cpu'] must be a quantity"),
         ("kind: Pod\nspec: {nodeSelector: {a: true}}", "f.yaml:1 (Pod): spec.nodeSelector['a'] must be text"),
         (
             "apiVersion: apps/v1\nkind: Deployment\nspec: {template: {spec: {containers: [{}], tolerations: all}}}",
@@ -270,6 +284,14 @@ def test_a_manifest_that_is_wrong_is_told_by_place(text: str, said: str) -> None
     with pytest.raises(SettingsError) as raised:
         manifests.read(text, "f.yaml")
     assert str(raised.value).startswith(said)
+
+
+@pytest.mark.parametrize("amount", ["1", "0.5", "'250m'", "2Gi", "1e3", "null", "0", "100000000000n"])
+def test_amounts_that_kubernetes_takes_are_read(amount: str) -> None:
+    """In every form that its API has."""
+    assert manifests.read(
+        f"kind: Pod\nspec: {{containers: [{{resources: {{limits: {{cpu: {amount}}}}}}}]}}", "f"
+    ).objects
 
 
 def test_lists_and_empty_documents_are_read() -> None:

@@ -70,7 +70,12 @@ _BY_SUFFIX: Final = {
 
 _Files = Annotated[
     list[str] | None,
-    typer.Option("--filename", "-f", metavar="FILE", help="Manifests in the place of a cluster; - for standard input."),
+    typer.Option(
+        "--filename",
+        "-f",
+        metavar="FILE",
+        help="Manifests, or folders of some, in the place of a cluster; - for standard input.",
+    ),
 ]
 _Namespaces = Annotated[
     list[str] | None,
@@ -112,7 +117,7 @@ _PriceFile = Annotated[
         exists=True,
         dir_okay=False,
         readable=True,
-        help="Prices, as CSV: instance_type,architecture,vcpu,memory_gib,price_per_hour.",
+        help="Prices, as CSV with the columns instance_type, architecture, vcpu, memory_gib, price_per_hour.",
     ),
 ]
 _PriceLabel = Annotated[

@@ -2,29 +2,28 @@
 
 import asyncio
 import os
-import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-import typer
-import yaml
-
-from rightarch.cli import clusters, registries, report_text
+from rightarch.cli import clusters, registries, report_text, targets
 from rightarch.cli.clusters import Place
 from rightarch.cli.exits import FINDINGS
+from rightarch.cli.output import show
 from rightarch.cli.progress import Progress
 from rightarch.cli.registries import Asking
 from rightarch.cluster import Cluster, ClusterError
 from rightarch.errors import RightarchError, SettingsError
+from rightarch.manifests import Unreadable
 from rightarch.platforms import ImagePlatforms
 from rightarch.reference import Reference
 from rightarch.registry import Registry
-from rightarch.report import collecting, looking, manifests, prices, prometheus, updates
+from rightarch.report import architectures, collecting, looking, manifests, prices, prometheus, updates
 from rightarch.report.collecting import Collected, Selection
 from rightarch.report.inventory import Inventory
 from rightarch.report.looking import Image, Looking
@@ -38,6 +37,8 @@ from rightarch.report.workload import Puller, Workload
 
 _MODE: Final = 0o666
 """Of a file that is written, before the user's own mask."""
+_FINDINGS: Final = {"blocked": "blocked", "unknown": "unknown", "at-risk": "at risk"}
+"""What ``--fail-on`` may name, and how it is told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,9 +83,10 @@ def run(wanted: Wanted) -> int:
         prometheus.check(wanted.prometheus)
     found = asyncio.run(_reported(wanted, listed))
     _write(_text(found, wanted), wanted.output_file)
-    for note in found.origin.notes:
-        registries.tell(note)
-    return FINDINGS if _findings(found) & wanted.fail_on else 0
+    counts = {name: count for name, count in _counts(found).items() if name in wanted.fail_on}
+    for line in (*found.origin.notes, *_told(found, counts)):
+        registries.tell(line)
+    return FINDINGS if counts else 0
 
 
 def _listed(wanted: Wanted) -> PriceList | None:
@@ -92,9 +94,11 @@ def _listed(wanted: Wanted) -> PriceList | None:
     if wanted.prices is None:
         return None
     try:
-        return prices.of_csv(wanted.prices.read_text(), str(wanted.prices))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"--prices {wanted.prices} can't be read: {error}") from None
+        return prices.of_csv(wanted.prices.read_bytes().decode(), str(wanted.prices))
+    except UnicodeDecodeError:
+        raise SettingsError(f"--prices {wanted.prices} is no text in UTF-8: save it as CSV in UTF-8") from None
+    except OSError as error:
+        raise SettingsError(f"--prices {wanted.prices} can't be read: {error.strerror}") from None
 
 
 async def _reported(wanted: Wanted, listed: PriceList | None) -> Report:
@@ -103,8 +107,10 @@ async def _reported(wanted: Wanted, listed: PriceList | None) -> Report:
         pulling = Pulling(registries.keychain(), cluster)
         asked = await _asked(wanted, collected, registry, pulling)
         stated = await _prices(wanted, listed, collected.nodes)
+        there = architectures.known(collected.nodes, asked.question.images.values())
+        notes = (*collected.notes, *pulling.notes, *architectures.strange(wanted.architecture, there, stated))
         return make(
-            collected.workloads, asked.question, _origin(wanted, name, collected, asked, pulling), stated, asked.storage
+            collected.workloads, asked.question, _origin(wanted, name, collected, asked, notes), stated, asked.storage
         )
 
 
@@ -171,7 +177,7 @@ def _lacks(image: Image, architecture: str) -> bool:
 
 async def _prices(wanted: Wanted, listed: PriceList | None, nodes: Nodes) -> PriceList | None:
     if wanted.prometheus is not None:
-        return await prometheus.prices(wanted.prometheus, nodes)
+        return await prometheus.prices(wanted.prometheus, nodes, wanted.timeout)
     if wanted.price_label is not None:
         return prices.of_labels(nodes, wanted.price_label)
     return listed
@@ -190,30 +196,35 @@ def _pullers(workloads: Iterable[Workload]) -> dict[str, frozenset[Puller]]:
 async def _source(wanted: Wanted) -> AsyncIterator[tuple[Collected, Cluster | None, str]]:
     """What there is to report on, the cluster that it is from, and its name."""
     if wanted.files:
-        yield _of_files(wanted), None, ", ".join("standard input" if f == "-" else f for f in wanted.files)
+        yield _of_files(wanted), None, _named(wanted.files)
         return
     place = clusters.place(wanted.kubeconfig, wanted.context, None, otherwise="; or -f FILE, which needs no cluster")
     async with clusters.connected(place) as cluster:
-        yield await _of_cluster(cluster, wanted, place), cluster, _named(place)
+        yield await _of_cluster(cluster, wanted, place), cluster, f"context {clusters.context_of(place)}"
 
 
 def _of_files(wanted: Wanted) -> Collected:
     inventory, notes, left = Inventory(planned=True), list[str](), set[str]()
-    for file in wanted.files:
-        content = manifests.read(_content(file), file)
+    contents = _contents(wanted.files)
+    for content in contents:
         left |= manifests.fill(inventory, content.objects, wanted.namespaces)
         notes += content.notes
+    if not any(content.objects for content in contents):
+        raise RightarchError(f"there is no object in {_named(wanted.files)}: has what should have written it failed?")
     if left:
         notes.append(f"workloads of namespaces that -n does not name are left out: {', '.join(sorted(left))}")
     return Collected(inventory.workloads(), Nodes(), notes=tuple(notes))
 
 
-def _content(file: str) -> str:
+def _contents(files: Sequence[str]) -> list[manifests.Content]:
     try:
-        content = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-        return content.decode()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"-f {file} can't be read: {error}") from None
+        return [manifests.read(text, targets.shown(file)) for file, text in targets.texts(files)]
+    except Unreadable as error:
+        raise SettingsError(f"-f {error}") from None
+
+
+def _named(files: Sequence[str]) -> str:
+    return ", ".join("standard input" if file == targets.STDIN else file for file in files)
 
 
 async def _of_cluster(cluster: Cluster, wanted: Wanted, place: Place) -> Collected:
@@ -238,24 +249,25 @@ async def _of_cluster(cluster: Cluster, wanted: Wanted, place: Place) -> Collect
     return collected
 
 
-def _named(place: Place) -> str:
-    """The context, by its name: the file was read already, so that it can be."""
-    current = yaml.safe_load(place.kubeconfig.read_bytes()).get("current-context")
-    return f"context {place.context or current}"
-
-
-def _origin(wanted: Wanted, name: str, collected: Collected, asked: _Asked, pulling: Pulling) -> Origin:
-    notes = (*collected.notes, *pulling.notes)
+def _origin(wanted: Wanted, name: str, collected: Collected, asked: _Asked, notes: tuple[str, ...]) -> Origin:
     time = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return Origin(name, not wanted.files, time, notes, asked.asked, asked.known, collected.sighted)
 
 
-def _findings(found: Report) -> set[str]:
-    verdicts = {row.verdict for row in found.rows}
-    at_risk = any(row.judgement.risk for row in found.rows)
-    blocked = {Verdict.BLOCKED, Verdict.READY_WITH_UPDATE} & verdicts
-    named = {"blocked": bool(blocked), "unknown": Verdict.UNKNOWN in verdicts, "at-risk": at_risk}
-    return {name for name, there in named.items() if there}
+def _counts(found: Report) -> Counter[str]:
+    """How many workloads are what ``--fail-on`` may name."""
+    verdicts = Counter(row.verdict for row in found.rows)
+    blocked = verdicts[Verdict.BLOCKED] + verdicts[Verdict.READY_WITH_UPDATE]
+    at_risk = sum(row.judgement.risk is not None for row in found.rows)
+    return +Counter({"blocked": blocked, "unknown": verdicts[Verdict.UNKNOWN], "at-risk": at_risk})
+
+
+def _told(found: Report, counts: Mapping[str, int]) -> Iterator[str]:
+    """What is told beside the report: what it does not show where it is written to a file, or has no row."""
+    if not found.rows:
+        yield "there is no workload to report on"
+    for name, count in counts.items():
+        yield f"{count} workload{'s are' if count > 1 else ' is'} {_FINDINGS[name]}"
 
 
 def _text(found: Report, wanted: Wanted) -> str:
@@ -269,7 +281,7 @@ def _text(found: Report, wanted: Wanted) -> str:
 def _write(text: str, file: Path | None) -> None:
     """To standard output, or to a file that is there as a whole or as it was before."""
     if file is None:
-        typer.echo(text, nl=False)
+        show(text)
         return
     try:
         _replace(file.resolve(), text)
@@ -279,13 +291,13 @@ def _write(text: str, file: Path | None) -> None:
 
 def _replace(file: Path, text: str) -> None:
     if file.exists() and not file.is_file():  # /dev/stdout, a pipe: nothing to be replaced
-        file.write_text(text)
+        file.write_text(text, encoding="utf-8")
         return
     mask = os.umask(0)
     os.umask(mask)
     descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     try:
-        with os.fdopen(descriptor, "w") as handle:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
             handle.write(text)
         Path(name).chmod(file.stat().st_mode & 0o7777 if file.exists() else _MODE & ~mask)
         Path(name).replace(file)

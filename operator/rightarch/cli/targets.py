@@ -1,7 +1,7 @@
 """Targets: the workloads that a command is told of, in files or by their names in a cluster."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -41,7 +41,16 @@ def of_files(files: Sequence[str]) -> list[tuple[str, str, Manifests]]:
     Raises:
         Unreadable: a file can't be read, or holds no manifests.
     """
-    return [(file, text, read(text, _shown(file))) for file in _expanded(files) for text in [_text(file)]]
+    return [(file, text, read(text, shown(file))) for file, text in texts(files)]
+
+
+def texts(files: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """The names and texts of files, likewise.
+
+    Raises:
+        Unreadable: a file can't be read.
+    """
+    return ((file, _text(file)) for file in _expanded(files))
 
 
 def _expanded(files: Sequence[str]) -> list[str]:
@@ -50,11 +59,20 @@ def _expanded(files: Sequence[str]) -> list[str]:
         if file == STDIN or not Path(file).is_dir():
             expanded.append(file)
             continue
-        there = sorted(str(each) for each in Path(file).iterdir() if each.suffix in _SUFFIXES)
+        there = _folder(file)
         if not there:
             raise Unreadable(f"{file}: there is no file of manifests in this folder, *.yaml, *.yml or *.json")
         expanded += there
     return expanded
+
+
+def _folder(folder: str) -> list[str]:
+    """The files of manifests in a folder, and in none below it, as kubectl takes them."""
+    try:
+        found = [each for each in Path(folder).iterdir() if each.suffix in _SUFFIXES and not each.is_dir()]
+    except OSError as error:
+        raise Unreadable(f"{folder}: {error.strerror}; name a folder that you may list") from None
+    return sorted(map(str, found))
 
 
 def _text(file: str) -> str:
@@ -65,14 +83,15 @@ def _text(file: str) -> str:
         with Path(file).open(encoding="utf-8", newline="") as opened:
             return opened.read()
     except UnicodeDecodeError as error:
-        raise Unreadable(f"{_shown(file)}: this is no text in UTF-8: {error.reason} at byte {error.start}") from None
+        raise Unreadable(f"{shown(file)}: this is no text in UTF-8: {error.reason} at byte {error.start}") from None
     except OSError as error:
         raise Unreadable(
-            f"{_shown(file)}: {error.strerror}; name a file of manifests, or - for the standard input"
+            f"{shown(file)}: {error.strerror}; name a file of manifests, or - for the standard input"
         ) from None
 
 
-def _shown(file: str) -> str:
+def shown(file: str) -> str:
+    """The name of a file, for people."""
     return "<stdin>" if file == STDIN else file
 
 

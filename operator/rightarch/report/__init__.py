@@ -8,6 +8,7 @@ One noun a module. Pure, from values to values::
     workload · inventory      pods, grouped by who answers for them
     verdict                   whether a workload can run there: asked of the engine that decides for pods
     prices · money            what is stated of prices, and what workloads cost by it
+    architectures             which ones there are anywhere
     tags · storage            which tags are newer ones of the same flavour; how large images are
     omissions                 what may not be read, and what that means
     manifests                 files in place of a cluster

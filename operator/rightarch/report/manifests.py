@@ -12,6 +12,7 @@ import orjson
 from rightarch import manifests as files
 from rightarch.errors import SettingsError
 from rightarch.pod import Pod
+from rightarch.quantities import parse
 from rightarch.report.inventory import Inventory
 
 Object = Mapping[str, Any]
@@ -181,8 +182,9 @@ def _check_pod(pod: Mapping[str, Any], path: str, where: str) -> None:
         _each(pod, ("spec", kind), place)
         for container in _at(pod, ("spec", kind)) or ():
             _check_container(container, f"{place}, spec.{kind}")
-    for part in ("overhead", "os", "affinity"):
+    for part in ("os", "affinity"):
         _is(pod, ("spec", part), place)
+    _amounts(pod, ("spec", "overhead"), place)
     _texts(pod, ("spec", "os"), ("name",), place)
     _is(pod, ("spec", "affinity", "nodeAffinity"), place)
     _check_amounts(pod, ("spec",), place)
@@ -196,8 +198,9 @@ def _check_container(container: Mapping[str, Any], where: str) -> None:
 
 
 def _check_amounts(thing: Mapping[str, Any], path: tuple[str, ...], where: str) -> None:
-    for amounts in (("resources",), ("resources", "requests"), ("resources", "limits")):
-        _is(thing, (*path, *amounts), where)
+    _is(thing, (*path, "resources"), where)
+    for amounts in ("requests", "limits"):
+        _amounts(thing, (*path, "resources", amounts), where)
 
 
 def _check_terms(pod: Mapping[str, Any], where: str) -> None:
@@ -220,6 +223,23 @@ def _each(thing: Mapping[str, Any], path: tuple[str, ...], where: str) -> None:
     found = _at(thing, path)
     good = found is None or (isinstance(found, list) and all(isinstance(each, Mapping) for each in found))
     _wants(good, ".".join(path), "a list of objects", where)
+
+
+def _amounts(thing: Mapping[str, Any], path: tuple[str, ...], where: str) -> None:
+    """Quantities by the names of resources, or nothing."""
+    _is(thing, path, where)
+    for name, amount in (_at(thing, path) or {}).items():
+        _wants(
+            _is_amount(amount), f"{'.'.join(path)}[{name!r}]", "a quantity of at least 0, such as 250m or 2Gi", where
+        )
+
+
+def _is_amount(value: object) -> bool:
+    """Whether the API takes it for an amount; null is none of it."""
+    try:
+        return value is None or parse(str(value)) >= 0
+    except ValueError:
+        return False
 
 
 def _is(thing: Mapping[str, Any], path: tuple[str, ...], where: str) -> None:

@@ -8,8 +8,10 @@ Sources: https://karpenter.sh/docs/reference/metrics/, Prometheus' HTTP API (``/
 https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-type-names.html
 """
 
+import asyncio
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -32,20 +34,22 @@ _AWS_TYPE: Final = re.compile(
 Sample = tuple[Mapping[str, str], float]
 
 
-async def prices(url: str, nodes: Nodes) -> PriceList:
+async def prices(url: str, nodes: Nodes, seconds: float = SECONDS) -> PriceList:
     """The prices that a Prometheus knows of Karpenter.
 
     Args:
         url: the server's, with whatever path is before ``/api/v1``; a name and password may be in it.
         nodes: those of the cluster, which show the architecture of their types.
+        seconds: to wait for the answer to one query, as a whole.
 
     Raises:
         RightarchError: it can't be asked, or has no such metrics.
         SettingsError: the URL is none.
     """
     shown = check(url)
-    async with httpx.AsyncClient(timeout=SECONDS, follow_redirects=False) as client:
-        told, cpus, memory = [await _query(client, url, shown, metric) for metric in (PRICES, CPUS, MEMORY)]
+    async with httpx.AsyncClient(timeout=seconds, follow_redirects=False) as client:
+        asking = _Asking(client, url, shown, seconds)
+        told, cpus, memory = [await asking.query(metric) for metric in (PRICES, CPUS, MEMORY)]
     found = PriceList.of(f"Karpenter's metrics of {shown}", _offerings(told, _by_type(cpus), _by_type(memory), nodes))
     if not found.offerings:
         raise RightarchError(
@@ -55,22 +59,52 @@ async def prices(url: str, nodes: Nodes) -> PriceList:
     return found
 
 
-async def _query(client: httpx.AsyncClient, url: str, shown: str, metric: str) -> list[Sample]:
-    try:
-        async with client.stream("GET", f"{url.rstrip('/')}/api/v1/query", params={"query": metric}) as response:
-            body = bytearray()
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """A server that is asked.
+
+    Attributes:
+        shown: its URL for people.
+        seconds: to wait for one answer.
+    """
+
+    client: httpx.AsyncClient
+    url: str
+    shown: str
+    seconds: float
+
+    async def query(self, metric: str) -> list[Sample]:
+        """The samples of a metric.
+
+        Raises:
+            RightarchError: why there is no telling.
+        """
+        try:
+            async with asyncio.timeout(self.seconds):
+                status, body = await self._answer(metric)
+        except TimeoutError:
+            raise self._failed(f"has not answered within {self.seconds:g} s; --timeout lets it take longer") from None
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise self._failed(f"can't be asked: {str(error) or type(error).__name__}") from None
+        if status != 200:
+            raise self._failed(f"answers with status {status}: is it a Prometheus?")
+        try:
+            return list(_samples(orjson.loads(body)))
+        except (orjson.JSONDecodeError, LookupError, AttributeError, TypeError, ValueError):
+            raise self._failed("answers with what is no result of a query") from None
+
+    async def _answer(self, metric: str) -> tuple[int, bytes]:
+        """The status and the body; a body is read no further than it may go."""
+        address, body = f"{self.url.rstrip('/')}/api/v1/query", bytearray()
+        async with self.client.stream("GET", address, params={"query": metric}) as response:
             async for chunk in response.aiter_bytes():
                 body += chunk
                 if len(body) > MAX_BYTES:
-                    raise RightarchError(f"--prometheus {shown} answers with more than {MAX_BYTES >> 20} MiB")
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise RightarchError(f"--prometheus {shown} can't be asked: {str(error) or type(error).__name__}") from None
-    if response.status_code != 200:
-        raise RightarchError(f"--prometheus {shown} answers with status {response.status_code}: is it a Prometheus?")
-    try:
-        return list(_samples(orjson.loads(bytes(body))))
-    except (orjson.JSONDecodeError, LookupError, AttributeError, TypeError, ValueError):
-        raise RightarchError(f"--prometheus {shown} answers with what is no result of a query") from None
+                    raise self._failed(f"answers with more than {MAX_BYTES >> 20} MiB")
+        return response.status_code, bytes(body)
+
+    def _failed(self, what: str) -> RightarchError:
+        return RightarchError(f"--prometheus {self.shown} {what}")
 
 
 def _samples(answer: Any) -> Iterator[Sample]:  # noqa: ANN401 - JSON
