@@ -43,8 +43,8 @@ class Surroundings:
 
     @property
     def capacity(self) -> Capacity:
-        """What there is, and what can be had."""
-        return Capacity.of(self.nodes or (), self.pools, self.claims)
+        """What there is, and what can be had; where Nodes are not known, nothing is said to be missing."""
+        return replace(Capacity.of(self.nodes or (), self.pools, self.claims), complete=self.nodes is not None)
 
 
 def policies_of(files: Iterable[Path], namespace: str) -> list[Policy]:
