@@ -28,11 +28,12 @@ SCREENSHOTS = "RIGHTARCH_TEST_SCREENSHOTS"
 
 @pytest.fixture(scope="session")
 def folder() -> Iterator[Path]:
-    """The pages: of a few workloads, of many, of hostile ones, and of none."""
+    """The pages: of a few workloads, of many, of hostile ones, of some of which little is known, and of none."""
     with tempfile.TemporaryDirectory(prefix="rightarch-pages-") as name:
         for count in (*SIZES, MANY):
             (Path(name) / f"{count}.html").write_text(rendered(report(count)))
         (Path(name) / "hostile.html").write_text(rendered(report(5, hostile=True)))
+        (Path(name) / "unknown.html").write_text(rendered(report(12, known=False)))
         (Path(name) / "empty.html").write_text(rendered(report(0, priced=False)))
         yield Path(name)
 

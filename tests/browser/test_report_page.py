@@ -251,6 +251,19 @@ def test_it_prints(page: Page, folder: Path) -> None:
     assert (round(wide), round(high)) == (842, 595)
 
 
+def test_what_is_not_known_is_never_nothing(page: Page, folder: Path, shoot: Callable[[str], bytes]) -> None:
+    """No cost and no saving of nodes without a price, no risk where no node could be read; the columns sort anyway."""
+    opened(page, folder, "unknown")
+    shoot("report-unknown")
+    facts = page.locator(".facts").inner_text()
+    assert "prices are missing" in facts
+    assert "it is not known which nodes there are" in facts
+    assert "What moving saves is not known" in page.locator(".hero").inner_text()
+    page.locator("#workloads th", has_text="Could save/h").get_by_role("button").click()
+    cells = page.eval_on_selector_all(ROWS, "rows => rows.map(row => [1, 8, 9].map(n => row.cells[n].textContent))")
+    assert cells == [["?", "-", "-"]] * 12
+
+
 def test_without_workloads_it_says_so(page: Page, folder: Path) -> None:
     """No empty table, no division by nothing."""
     opened(page, folder, "empty")

@@ -59,8 +59,8 @@ def prices() -> PriceList:
     return PriceList.of("prices.csv", [amd64, Offering(0.3264, "m7g.2xlarge", "arm64", 8, 32)])
 
 
-def report(count: int, *, priced: bool = True, hostile: bool = False) -> Report:
-    """A report on so many workloads."""
+def report(count: int, *, priced: bool = True, hostile: bool = False, known: bool = True) -> Report:
+    """A report on so many workloads, where it is known which nodes there are, or not."""
     chance, inventory, images = random.Random(7), Inventory(), dict[str, ImagePlatforms | Failure](SIDECARS)
     for number in range(count):
         _add(inventory, _workload(number, chance, images), _machines(count))
@@ -69,10 +69,10 @@ def report(count: int, *, priced: bool = True, hostile: bool = False) -> Report:
         spec = _spec([HOSTILE], "250m")
         add(inventory, _deployment("Deployment", HOSTILE, HOSTILE, spec))
         _add(inventory, ("Pod", HOSTILE, HOSTILE, spec), _machines(count))
-    origin = Origin("context production", time="2026-11-23T15:00:00Z", images=len(images), notes=_NOTES)
+    origin = Origin("context production", time="2026-11-23T15:00:00Z", images=len(images), notes=_NOTES, sighted=known)
     updates = {f"registry.example.com/{TEAMS[0]}/sync:1.4": f"registry.example.com/{TEAMS[0]}/sync:1.9"}
     storage = Storage({"linux/amd64": 48_200_000_000, "linux/arm64": 31_900_000_000}, len(images), 80_100_000_000)
-    asked = Question("arm64", images, nodes(_machines(count)), updates=updates)
+    asked = Question("arm64", images, nodes(_machines(count)) if known else Nodes(), updates=updates)
     return make(inventory.workloads(), asked, origin, prices() if priced else None, storage)
 
 

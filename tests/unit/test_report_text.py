@@ -315,7 +315,7 @@ def test_prices_of_other_machines_are_no_costs() -> None:
     told = data(found)
     assert (told["total"]["costPerHour"], told["total"]["savedPerHour"]) == (None, None)
     assert (told["prices"]["nodesPerHour"], told["prices"]["missingTypes"]) == (None, ["m6i.large", "m7g.large"])
-    assert "- /h" in page(found)
+    assert "<dd>?</dd><dd>prices are missing</dd>" in page(found)
     assert "0.00" not in page(found).split("</style>")[1].split("<script>")[0]
     row = next(csv.DictReader(io.StringIO(text(found, "csv", to_file=True))))
     assert (row["cost_per_hour"], row["saved_per_hour"]) == ("", "")

@@ -123,9 +123,17 @@ def _facts(report: Report) -> Iterable[View]:
         report_words.memory(held),
     )
     if report.prices is not None:
-        saved, cost = report_words.money(report.verdicts[Verdict.READY].cost)[1], report_words.money(total.cost)[0]
-        yield _fact("Saved by moving what is ready", f"{saved} /h", f"of {cost} /h")
+        yield _saved(report)
     yield _at_risk(report)
+
+
+def _saved(report: Report) -> View:
+    """What moving what is ready would save, as far as it is known."""
+    ready, every = report.verdicts[Verdict.READY].cost, report.total.cost
+    if not ready.saving_known or not every.known:
+        return _fact("Saved by moving what is ready", "?", "prices are missing")
+    saved, cost = report_words.money(ready)[1], report_words.money(every)[0]
+    return _fact("Saved by moving what is ready", f"{saved} /h", f"of {cost} /h")
 
 
 def _at_risk(report: Report) -> View:

@@ -232,6 +232,8 @@ def _warned(prices: PriceList | None, fleet: Fleet) -> list[str]:
     """That a source of prices is of no use for these nodes."""
     if prices is None or fleet.priced:
         return []
+    if not fleet.nodes:
+        return ["nothing is known of costs: it is not known which nodes there are"]
     return [f"{prices.source} has no price of any of the {fleet.nodes} nodes: nothing is known of costs"]
 
 
