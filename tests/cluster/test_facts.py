@@ -294,7 +294,7 @@ def test_an_object_that_stands_in_the_way_is_neither_written_nor_asked_for_again
 
 def test_without_the_definition_everything_else_works(world: World) -> None:
     """Ready at once, one warning; and once it is there, what was learnt meanwhile is written."""
-    world.plane.kubectl("delete", "crd", CRD)
+    world.plane.undefine(CRD)
     wait_for(lambda: world.fact("any") is None)
     reference = world.push("app/alone:1", single("linux/amd64", "alone"))
     begun = time.monotonic()

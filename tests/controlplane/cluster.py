@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 STAGES = Path(__file__).with_name("stages.yaml")
 COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
 START_SECONDS = 90
+UNDEFINED_SECONDS = 60
 ATTEMPTS = 3
 PORT_TAKEN = "address already in use"  # by somebody who started at the same moment
 DEFAULT_SERVICE_ACCOUNT = "/api/v1/namespaces/default/serviceaccounts/default"
@@ -163,6 +166,22 @@ class ControlPlane:
         if done.returncode:
             raise KubectlError(f"kubectl {' '.join(args)}: {done.stderr.strip()}")
         return done.stdout
+
+    def undefine(self, *names: str) -> None:
+        """Delete custom resource definitions, and with them all that is of their kinds; returns when they are gone.
+
+        The API server that finds the storage of one not ready yet tries again only after five minutes, or when the
+        definition changes: so those that are left are changed until none is.
+        """
+        self.kubectl("delete", "crd", *names, "--wait=false")
+        wait_for(lambda: self._are_gone(names), UNDEFINED_SECONDS, pause=0.5)
+
+    def _are_gone(self, names: Sequence[str]) -> bool:
+        left = self.kubectl("get", "crd", *names, "--ignore-not-found", "-o", "name").split()
+        with contextlib.suppress(KubectlError):  # it went meanwhile
+            if left:
+                self.kubectl("annotate", "--overwrite", *left, f"rightarch.dev/looked={time.time()}")
+        return not left
 
     def context(self) -> ssl.SSLContext:
         """TLS settings with the administrator's client certificate, for any HTTP client."""

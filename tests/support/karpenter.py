@@ -89,7 +89,7 @@ def define(plane: ControlPlane) -> None:
 
 def undefine(plane: ControlPlane) -> None:
     """Delete Karpenter's custom resource definitions, and with them all that is of their kinds."""
-    plane.kubectl("delete", "crd", *(each["metadata"]["name"] for each in definitions()))
+    plane.undefine(*(each["metadata"]["name"] for each in definitions()))
 
 
 def _established(plane: ControlPlane, name: str) -> bool:
