@@ -132,7 +132,7 @@ async def test_an_owner_of_a_kind_that_can_not_be_read_is_the_top(tmp_path: Path
         (404, []),
         (403, ["what pods use may not be read, or not in all namespaces"]),
         (503, ["what pods use can't be told, since the metrics API fails: the API server answered 503: because"]),
-        (HANGS, ["what pods use can't be told, since the metrics API fails: TimeoutError"]),
+        (HANGS, ["what pods use can't be told, since the metrics API fails: it does not answer in time"]),
         ({"items": [7]}, ["what pods use can't be told, since the metrics API fails: its answer can't be read"]),
     ],
 )
@@ -243,6 +243,17 @@ async def test_whoever_may_list_no_pods_is_told_of_what_they_named(
     async with served(tmp_path, dict.fromkeys(refused, 403)):
         done = await asyncio.to_thread(called, tmp_path, "report", *arguments)
     assert (done.exit_code, done.stdout, done.stderr) == (1, "", f"rightarch: {said}\n")
+
+
+async def test_an_api_server_that_hangs_is_told_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not by the name of an error of Python's."""
+    monkeypatch.setattr(clusters, "WRITE_SECONDS", 0.3)
+    async with served(tmp_path, {"/api/v1/pods": HANGS}):
+        done = await asyncio.to_thread(called, tmp_path, "report")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr == (
+        "rightarch: the API server can't be reached: it does not answer in time; check the kubeconfig and its context\n"
+    )
 
 
 async def test_a_namespace_that_is_not_there_is_an_error(tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ async def read(cluster: Cluster, path: str) -> dict[str, Any]:
     except ClusterError:
         raise
     except Exception as error:  # whatever ends a connection, and whatever the client makes of it
-        raise Unreachable(_unreachable(error)) from error
+        raise Unreachable(unreachable(error)) from error
 
 
 async def listed(cluster: Cluster, path: str) -> list[Mapping[str, Any]]:
@@ -118,12 +118,13 @@ async def listed(cluster: Cluster, path: str) -> list[Mapping[str, Any]]:
     except ClusterError:
         raise
     except Exception as error:  # likewise
-        raise Unreachable(_unreachable(error)) from error
+        raise Unreachable(unreachable(error)) from error
 
 
-def _unreachable(error: Exception) -> str:
+def unreachable(error: Exception, remedy: str = "check the kubeconfig, or --registry-only") -> str:
+    """What to tell of an API server that is not talked to, given whatever ended the connection."""
     said = "it does not answer in time" if isinstance(error, asyncio.TimeoutError) else str(error)
-    return f"the API server can't be reached: {said or type(error).__name__}; check the kubeconfig, or --registry-only"
+    return f"the API server can't be reached: {said or type(error).__name__}; {remedy}"
 
 
 def _usual(environment: Mapping[str, str], home: Path) -> list[Path]:

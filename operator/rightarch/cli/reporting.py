@@ -238,10 +238,7 @@ async def _of_cluster(cluster: Cluster, wanted: Wanted, place: Place) -> Collect
     except RightarchError:
         raise
     except Exception as error:  # whatever ends a connection, and whatever the client makes of it
-        said = str(error) or type(error).__name__
-        raise RightarchError(
-            f"the API server can't be reached: {said}; check the kubeconfig and its context"
-        ) from error
+        raise clusters.Unreachable(clusters.unreachable(error, "check the kubeconfig and its context")) from error
     if "at-risk" in wanted.fail_on and not collected.sighted:
         raise RightarchError(
             "--fail-on at-risk can't be told: you may not list nodes; ask for that right, or leave it out"

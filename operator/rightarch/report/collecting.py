@@ -450,4 +450,6 @@ def _said(error: Exception) -> str:
     """What went wrong, for people."""
     if isinstance(error, LookupError | TypeError | ValueError | AttributeError):
         return "its answer can't be read"
+    if isinstance(error, asyncio.TimeoutError):
+        return "it does not answer in time"
     return str(error) or type(error).__name__
