@@ -28,11 +28,14 @@ class Earlier:
         standing: what it wrote that can't be taken back: required terms and tolerations of a stored pod. They count
             as the pod's own.
         shared: the share choice that it made.
+        doubtful: whether it wrote what an image was assumed to be, or what keeps the pod Pending: another image may
+            make that wrong.
     """
 
     before: Writing = NOTHING
     standing: Writing = NOTHING
     shared: str | None = None
+    doubtful: bool = False
 
     @classmethod
     def of(cls, given: Input) -> "Earlier":
@@ -45,13 +48,16 @@ class Earlier:
         content, wrote = read_record(text, given.policy)
         share = content.get("share")
         shared = share if isinstance(share, str) else None
+        notes = content.get("notes")
+        doubtful = content.get("reason") in _PENDING or (isinstance(notes, list) and Note.ASSUMED in notes)
         if not given.gated:
-            return cls(wrote, shared=shared)
+            return cls(wrote, shared=shared, doubtful=doubtful)
         standing = Writing(wrote.terms, wrote.created, tolerations=wrote.tolerations)
-        return cls(Writing(preferences=wrote.preferences), standing, shared)
+        return cls(Writing(preferences=wrote.preferences), standing, shared, doubtful)
 
 
 _NONE = Earlier()
+_PENDING = (Reason.NOT_ALLOWED, Reason.CONFLICTING_CONSTRAINT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
 
+from rightarch.affinity import NOTHING
 from rightarch.placement.case import MAX_MESSAGE, Case
 from rightarch.placement.contradiction import HOPELESS
 from rightarch.placement.decision import Decision
@@ -19,13 +20,17 @@ Action = Literal["Gate", "Allow", "Fallback", "Deny"]
 
 
 def uncertain(case: Case) -> Decision:
-    """What becomes of a pod one of whose images is not known: what an earlier invocation wrote for others stays."""
+    """What becomes of a pod one of whose images is not known.
+
+    What an earlier invocation wrote for others stays, unless that was in doubt itself.
+    """
+    writing = NOTHING if case.earlier.doubtful else None
     reason, message = _cause(case.failures)
     action, notes = _action(case, reason) if case.failures else ("Allow", ())
     match action:
         case "Gate":
             share = _share(case)
-            return case.decision(reason, message, None, case.permitted, notes, gate=True, share=share)
+            return case.decision(reason, message, writing, case.permitted, notes, gate=True, share=share)
         case "Deny":
             field = "onUnresolved.action" if reason is Reason.UNRESOLVED else "onUnreadable"
             return refused(case, reason, message, field)
@@ -34,7 +39,7 @@ def uncertain(case: Case) -> Decision:
             told = f"{told}; {assumed.message}" if assumed.reason is Reason.EMULATED else told
             message = cut(told, MAX_MESSAGE)
             return replace(assumed, reason=reason, message=message, images=case.images, notes=(*assumed.notes, *notes))
-    return case.decision(reason, message, None, case.permitted, notes)
+    return case.decision(reason, message, writing, case.permitted, notes)
 
 
 def _share(case: Case) -> str | None:
