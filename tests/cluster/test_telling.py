@@ -51,6 +51,8 @@ def made() -> Iterator[World]:
         ]
         cordoned["spec"]["unschedulable"] = True
         running.plane.apply(tainted, cordoned)
+        running.plane.kubectl("wait", "--for=condition=Ready", "node", "--all", "--timeout=60s")
+        wait_for(lambda: "not-ready" not in running.plane.kubectl("get", "nodes", "-o", "jsonpath={..taints}"))
         yield running
 
 
