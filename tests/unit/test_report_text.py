@@ -386,6 +386,15 @@ def test_where_nodes_are_not_known_nothing_is_said_of_them() -> None:
     assert "0 % is on arm64 nodes now" in headline(known)
 
 
+def test_files_are_not_asked_for_prices() -> None:
+    """No option could state any."""
+    assert (
+        "No prices: manifests tell of no machine"
+        in footer(make([], Question("arm64", {}), Origin("f", cluster=False)))[0]
+    )
+    assert "(--prices, --price-label or --prometheus)" in footer(make([], Question("arm64", {}), Origin("c")))[0]
+
+
 def test_images_that_are_not_measured_have_no_size() -> None:
     """No bytes are told of them, but why they were not; each number has its noun."""
     shelf = Shelf()

@@ -93,7 +93,7 @@ def money(cost: Cost | None) -> tuple[str, str]:
 
 def footer(report: Report) -> list[str]:
     """What must be known to read the figures, sentence by sentence."""
-    said = list(_priced(report)) if report.prices is not None else [_UNPRICED]
+    said = list(_priced(report)) if report.prices is not None else [_unpriced(report)]
     if report.idle:
         said.append(_idle(report))
     if report.storage is not None:
@@ -101,10 +101,11 @@ def footer(report: Report) -> list[str]:
     return [*said, _asked(report), *(f"{capital(note)}." for note in report.origin.notes)]
 
 
-_UNPRICED: Final = (
-    "No prices: nobody stated a source (--prices, --price-label or --prometheus), and none is made up; "
-    "vCPU and memory are what pods request."
-)
+def _unpriced(report: Report) -> str:
+    why = "manifests tell of no machine that could have one"
+    if report.origin.cluster:
+        why = "nobody stated a source (--prices, --price-label or --prometheus), and none is made up"
+    return f"No prices: {why}; vCPU and memory are what pods request."
 
 
 def capital(sentence: str) -> str:
