@@ -202,8 +202,8 @@ async def test_a_pull_secret_that_can_not_be_read_leaves_the_others(
         pulling = Pulling(AnonymousKeychain(), cluster)
         assert await pulling.entries(Puller("team", ("slow", "broken", "secret", "absent"))) == []
     assert pulling.notes == (
-        "1 pull secrets or ServiceAccounts may not be read: their images may stay unknown",
-        "2 pull secrets or ServiceAccounts could not be read just now: their images may stay unknown",
+        "pull secrets or ServiceAccounts may not be read (1): their images may stay unknown",
+        "pull secrets or ServiceAccounts could not be read just now (2): their images may stay unknown",
     )
 
 

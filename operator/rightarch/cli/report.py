@@ -153,15 +153,10 @@ def report(  # noqa: PLR0913, PLR0917 - one parameter an option; typer passes th
     It needs a kubeconfig, and Rightarch need not be installed. Images are looked up with the credentials of docker
     login and podman login, and with the pods' pull secrets where you may read them. Nothing is changed.
     """
-    if files and (all_namespaces or selector or prices or price_label or prometheus or kubeconfig or context):
-        misused(
-            "-f is read without a cluster: "
-            "leave out -A, -l, --prices, --price-label, --prometheus, --kubeconfig, --context"
-        )
+    elsewhere = (all_namespaces, selector, prices, price_label, prometheus, kubeconfig, context)
+    _check_sources(bool(files), any(elsewhere), prices, price_label, prometheus)
     if all_namespaces and namespaces:
         misused("-A and -n contradict each other: give one of them")
-    if sum(each is not None for each in (prices, price_label, prometheus)) > 1:
-        misused("--prices, --price-label and --prometheus: give one of them, since sources are never mixed")
     wanted_architecture = _architecture(architecture)
     findings = _findings(fail_on or [])
     realms = options.realms(token_realm or [])
@@ -187,6 +182,17 @@ def report(  # noqa: PLR0913, PLR0917 - one parameter an option; typer passes th
         timeout=timeout,
     )
     leave(lambda: reporting.run(wanted))
+
+
+def _check_sources(files: bool, elsewhere: bool, *prices: object) -> None:
+    """Refuse what only a cluster could tell where files are given, and more than one source of prices."""
+    if files and elsewhere:
+        misused(
+            "-f is read without a cluster: "
+            "leave out -A, -l, --prices, --price-label, --prometheus, --kubeconfig, --context"
+        )
+    if sum(each is not None for each in prices) > 1:
+        misused("--prices, --price-label and --prometheus: give one of them, since sources are never mixed")
 
 
 def _architecture(text: str) -> str:

@@ -38,7 +38,7 @@ class Pulling:
         """What could not be read so far, and what that means, for people."""
         told = {"may not be read": self._refused, "could not be read just now": self._failed}
         return tuple(
-            f"{count} pull secrets or ServiceAccounts {why}: their images may stay unknown"
+            f"pull secrets or ServiceAccounts {why} ({count}): their images may stay unknown"
             for why, count in told.items()
             if count
         )
