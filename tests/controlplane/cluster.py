@@ -21,7 +21,7 @@ from .rest import Resources
 from .waiting import wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 STAGES = Path(__file__).with_name("stages.yaml")
 COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
@@ -207,9 +207,14 @@ class ControlPlane:
         """Let a paused component go on."""
         self._processes[name].resume()
 
-    def kill(self, name: str) -> None:
-        """End a component as a crash would."""
+    @contextlib.contextmanager
+    def without(self, name: str) -> Iterator[None]:
+        """End a component as a crash would; it is started again when the block ends, however it ends."""
         self._processes[name].kill()
+        try:
+            yield
+        finally:
+            self.restart(name)
 
     def restart(self, name: str) -> None:
         """Start a component again, ending it first if it runs, and wait until it is ready."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from tests.controlplane import Process, free_port
 
-from .metrics import metrics_of
+from .metrics import Samples, metrics_of
 from .webhook import COMMAND
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class ControllerServer:
         """All that it logged so far."""
         return self.process.log.read_text()
 
-    def metrics(self) -> dict[str, float]:
+    def metrics(self) -> Samples:
         """Its metrics, by name with labels as they are exposed."""
         return metrics_of(self.health)
 

@@ -18,7 +18,7 @@ import httpx
 
 from tests.controlplane import Process, free_port, wait_for
 from tests.support.helm import CHART, Helm
-from tests.support.metrics import metrics_of
+from tests.support.metrics import Samples, metrics_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -157,7 +157,7 @@ class Replica:
         """All that it logged so far."""
         return self.process.log.read_text()
 
-    def metrics(self) -> dict[str, float]:
+    def metrics(self) -> Samples:
         """Its metrics, by name with labels as they are exposed."""
         return metrics_of(self.health)
 

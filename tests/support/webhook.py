@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from tests.controlplane import CertificateAuthority, Process, free_port
 
-from .metrics import metrics_of
+from .metrics import Samples, metrics_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -150,7 +150,7 @@ class WebhookServer:
         """All that it logged so far."""
         return self.process.log.read_text()
 
-    def metrics(self) -> dict[str, float]:
+    def metrics(self) -> Samples:
         """Its metrics, by name with labels as they are exposed."""
         return metrics_of(self.health)
 
