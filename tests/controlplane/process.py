@@ -8,7 +8,9 @@ import signal
 import socket
 import ssl
 import subprocess
+import sys
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Self
 
 import httpx
@@ -21,6 +23,12 @@ if TYPE_CHECKING:
 
 TAIL_LINES = 25
 POLL_SECONDS = 0.02
+ANSWER_SECONDS = 10
+HELD_PORTS = 200
+"""As many files stay open; who was given the ports before these has long bound them."""
+
+_held: deque[int] = deque()
+"""The sockets that hold them."""
 
 
 class StartError(Exception):
@@ -28,15 +36,23 @@ class StartError(Exception):
 
 
 def free_port() -> int:
-    """A TCP port on 127.0.0.1 that nobody listens on.
+    """A TCP port on 127.0.0.1 that nobody listens on, and that nobody else is given meanwhile.
 
-    The kernel hands out ports of this kind in no particular order, so that two runs at once, which may both
-    ask before either listens, hardly ever get the same one.
+    It stays bound here, and with Linux that keeps the kernel from handing it out to whoever asks for any port, in this
+    process or another: until a server listens on it, and while one is down. A server may bind it all the same, as
+    long as it sets SO_REUSEADDR, which all do that may be restarted; connections are refused until it listens.
     """
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    holder = socket.socket()
+    holder.bind(("127.0.0.1", 0))
+    port: int = holder.getsockname()[1]
+    if sys.platform == "linux":
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # after bind: it may share, and was given its own
+        _held.append(holder.detach())
+        if len(_held) > HELD_PORTS:
+            os.close(_held.popleft())
+    else:
+        holder.close()
+    return port
 
 
 class Process:
@@ -121,7 +137,7 @@ class Process:
         self._owned = True
         keeper.own_group(self.pid)  # the child says so too, but perhaps not before this process ends orderly
 
-    def wait_ready(self, seconds: float = 30) -> None:
+    def wait_ready(self, seconds: float = 90) -> None:
         """Return when the process is ready.
 
         Raises:
@@ -130,10 +146,13 @@ class Process:
         deadline = time.monotonic() + seconds
         with contextlib.ExitStack() as stack:
             is_ready = self._check(stack)
-            while not is_ready() or not self.running:  # a stranger at the same port may answer for the dead
+            while True:
+                is_last = time.monotonic() > deadline  # asked before the look, which a stalled machine gets once more
+                if is_ready() and self.running:  # a stranger at the same port may answer for the dead
+                    return
                 if not self.running:
                     raise StartError(self.report(f"ended with status {self.exit_status} before it was ready"))
-                if time.monotonic() > deadline:
+                if is_last:
                     raise StartError(self.report(f"was not ready within {seconds:g} s"))
                 time.sleep(POLL_SECONDS)
 
@@ -191,7 +210,7 @@ class Process:
         if not isinstance(self._ready, str):
             return self._ready
         context = ssl.create_default_context(cafile=self._ca) if self._ca else False
-        client = stack.enter_context(httpx.Client(verify=context, trust_env=False, timeout=2))
+        client = stack.enter_context(httpx.Client(verify=context, trust_env=False, timeout=ANSWER_SECONDS))
         url = self._ready
         return lambda: answers(client, url)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -35,11 +36,24 @@ def test_it_is_ready_when_its_address_answers(tmp_path: Path) -> None:
     command = [sys.executable, "-c", SERVER.format(port)]
     ready = f"http://127.0.0.1:{port}/"
     with Process("server", command, log=tmp_path / "log", ready=ready, folder=tmp_path) as server:
-        assert httpx.get(ready).status_code == 200
+        assert httpx.get(ready, trust_env=False, timeout=60).status_code == 200
         assert server.running
     assert server.exit_status == -signal.SIGTERM
     with pytest.raises(httpx.ConnectError):
-        httpx.get(ready)
+        httpx.get(ready, trust_env=False)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there is a port held that somebody else may listen on")
+def test_a_free_port_is_nobody_else_s() -> None:
+    """It is refused to strangers, and connections are until a server of ours listens, which may come and go."""
+    address = ("127.0.0.1", free_port())
+    with socket.socket() as stranger, pytest.raises(OSError, match="in use"):
+        stranger.bind(address)
+    for _ in range(2):
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(address)
+        with socket.create_server(address), socket.create_connection(address):
+            pass
 
 
 def test_the_end_of_the_log_is_in_the_error(tmp_path: Path) -> None:
@@ -152,7 +166,7 @@ process.start()
 print(process.pid)
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert not started(int(done.stdout))
+    wait_for(lambda: not started(int(done.stdout)))
 
 
 def test_a_released_process_is_ended_by_what_was_written_down(tmp_path: Path) -> None:
@@ -167,7 +181,7 @@ def test_a_released_process_is_ended_by_what_was_written_down(tmp_path: Path) ->
     assert stop_processes(tmp_path / "older.json")
     assert started(process.pid)
     assert stop_processes(written)
-    assert not started(process.pid)
+    wait_for(lambda: not started(process.pid))
     os.waitpid(process.pid, 0)
 
 
