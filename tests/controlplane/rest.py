@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 Object = dict[str, Any]
 
 FIELD_MANAGER = "rightarch-tests"
-KIND_APPEARS_SECONDS = 10
+KIND_APPEARS_SECONDS = 30
 
 
 class ApiError(Exception):
@@ -58,11 +58,13 @@ class Resources:
         """Plural and scope; waits a little for a kind whose definition was applied just now."""
         deadline = time.monotonic() + KIND_APPEARS_SECONDS
         while (version, kind) not in self._kinds:
+            is_last = time.monotonic() > deadline
             self._discover(version)
-            if time.monotonic() > deadline:
+            if (version, kind) in self._kinds:
+                break
+            if is_last:
                 raise LookupError(f"the API server knows no kind {kind} in {version}")
-            if (version, kind) not in self._kinds:
-                time.sleep(POLL_SECONDS)
+            time.sleep(POLL_SECONDS)
         return self._kinds[version, kind]
 
     def _discover(self, version: str) -> None:

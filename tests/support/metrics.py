@@ -10,6 +10,8 @@ import httpx
 PLAIN: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """The port speaks plain HTTP. Without this, httpx would load all public authorities for each request: 20 ms of CPU."""
 
+SCRAPE_SECONDS: Final = 30
+
 
 class Samples(dict[str, float]):
     """The samples of one scrape, by name with labels as they are exposed.
@@ -36,4 +38,5 @@ class Samples(dict[str, float]):
 
 def metrics_of(health: str) -> Samples:
     """The metrics at a base address."""
-    return Samples(httpx.get(f"{health}/metrics", trust_env=False, verify=PLAIN).raise_for_status().text)
+    answer = httpx.get(f"{health}/metrics", trust_env=False, verify=PLAIN, timeout=SCRAPE_SECONDS)
+    return Samples(answer.raise_for_status().text)
