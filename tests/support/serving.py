@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 SMALL = b"POST /x HTTP/1.1\r\nhost: h\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
 """The smallest review, of a path /x."""
+SECONDS = 60
+"""After which what should come is given up."""
 
 
 class World:
@@ -56,13 +58,13 @@ class World:
 async def status(reader: asyncio.StreamReader) -> int:
     """The status of the next answer; 0 where the connection ends without one."""
     try:
-        line = await asyncio.wait_for(reader.readline(), 10)
+        line = await asyncio.wait_for(reader.readline(), SECONDS)
     except OSError:
         return 0
     return int(line.split()[1]) if line else 0
 
 
-async def ended(reader: asyncio.StreamReader, seconds: float = 10) -> bool:
+async def ended(reader: asyncio.StreamReader, seconds: float = SECONDS) -> bool:
     """Whether the other side closes before long."""
     try:
         await asyncio.wait_for(reader.read(), seconds)
@@ -89,4 +91,4 @@ async def served(folder: Path, application: Any) -> AsyncIterator[World]:  # noq
         yield world
         await world.leave()
         serving.should_exit = serving.force_exit = True
-        await asyncio.wait_for(task, 10)
+        await asyncio.wait_for(task, SECONDS)

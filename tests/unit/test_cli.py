@@ -24,7 +24,7 @@ def run(*arguments: str, command: str = "rightarch", **environment: str) -> subp
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=120,
     )
 
 
@@ -131,7 +131,7 @@ def test_a_certificate_that_is_none_is_wrong_usage(tmp_path: Path) -> None:
 def test_the_command_line_itself_is_light() -> None:
     """Help and completion import nothing that only a server needs."""
     code = f"import sys, rightarch.cli; sys.exit(', '.join(set({HEAVY!r}) & set(sys.modules)) or 0)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=30)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -142,7 +142,7 @@ def test_completion_scripts(shell: str, word: str) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert word in done.stdout
     if program := shutil.which(shell):
-        subprocess.run([program, "-n"], input=done.stdout, text=True, check=True, timeout=30)
+        subprocess.run([program, "-n"], input=done.stdout, text=True, check=True, timeout=120)
 
 
 def test_an_unknown_shell_is_wrong_usage() -> None:
@@ -165,7 +165,7 @@ def test_completion_in_bash() -> None:
         capture_output=True,
         text=True,
         check=True,
-        timeout=30,
+        timeout=120,
     )
     assert done.stdout.splitlines() == ["--require", "image"]
 

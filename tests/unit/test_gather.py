@@ -18,10 +18,13 @@ from rightarch.reasons import Note, Reason
 from rightarch.reference import Reference
 from rightarch.registry import ANONYMOUS, AnonymousKeychain, Registry, RegistryOptions
 from tests.controlplane import free_port
+from tests.support.ticks import Ticks
 
 CAPACITY = Capacity(frozenset({("linux", "amd64")}))
 ANYBODY = AnonymousKeychain()
 BUDGET = 1.0
+PATIENCE = 60.0
+"""The budget where it is not what a test is about: refused connections are answered at once."""
 
 
 @pytest.fixture
@@ -53,8 +56,10 @@ async def test_an_image_that_is_not_known_in_time_is_a_failure(registry: Registr
     """All are waited for together: two hanging images take one budget, not two, and the look-ups go on."""
     names = f"{hanging}/a:1", f"{hanging}/b:1"
     begun = time.monotonic()
-    given = await gather(pod(*names), CAPACITY, registry, ANYBODY, BUDGET)
-    assert BUDGET <= time.monotonic() - begun < 2 * BUDGET
+    with Ticks() as ticks:
+        given = await gather(pod(*names), CAPACITY, registry, ANYBODY, BUDGET)
+    assert time.monotonic() - begun >= BUDGET
+    assert ticks.seconds < 1.5 * BUDGET
     assert reasons(given) == dict.fromkeys(names, Reason.TIMED_OUT)
     assert registry.stats.in_flight == 2
     assert given.capacity is CAPACITY
@@ -62,9 +67,9 @@ async def test_an_image_that_is_not_known_in_time_is_a_failure(registry: Registr
 
 async def test_without_time_nothing_is_waited_for(registry: Registry, hanging: str) -> None:
     """The API server's deadline may leave none; the look-up is begun nevertheless, for the next pod."""
-    begun = time.monotonic()
-    given = await gather(pod(f"{hanging}/a:1"), CAPACITY, registry, ANYBODY, 0.0)
-    assert time.monotonic() - begun < BUDGET
+    with Ticks() as ticks:
+        given = await gather(pod(f"{hanging}/a:1"), CAPACITY, registry, ANYBODY, 0.0)
+    assert ticks.seconds < BUDGET / 2
     assert reasons(given) == {f"{hanging}/a:1": Reason.TIMED_OUT}
     assert registry.stats.in_flight == 1
 
@@ -72,15 +77,15 @@ async def test_without_time_nothing_is_waited_for(registry: Registry, hanging: s
 async def test_a_name_that_does_not_parse_is_a_failure_of_its_own(registry: Registry) -> None:
     """It says nothing about the other images, and nobody is asked for it."""
     gone = f"127.0.0.1:{free_port()}/a:1"
-    given = await gather(pod("Not/A/Name", gone), CAPACITY, registry, ANYBODY, 1.0)
+    given = await gather(pod("Not/A/Name", gone), CAPACITY, registry, ANYBODY, PATIENCE)
     assert reasons(given) == {"Not/A/Name": Reason.INVALID_REFERENCE, gone: Reason.REGISTRY_UNREACHABLE}
 
 
 async def test_what_memory_holds_is_never_waited_for(registry: Registry) -> None:
     """The coroutine ends at its first step: nothing that hangs elsewhere can come between."""
     unreachable = pod(f"127.0.0.1:{free_port()}/a:1")
-    await gather(unreachable, CAPACITY, registry, ANYBODY, 1.0)
-    again = gather(unreachable, CAPACITY, registry, ANYBODY, 1.0)
+    await gather(unreachable, CAPACITY, registry, ANYBODY, PATIENCE)
+    again = gather(unreachable, CAPACITY, registry, ANYBODY, PATIENCE)
     with pytest.raises(StopIteration) as ended:
         again.send(None)
     assert list(reasons(ended.value.value).values()) == [Reason.REGISTRY_UNREACHABLE]
@@ -125,7 +130,7 @@ async def test_an_answer_that_could_not_be_confirmed_is_marked(registry: Registr
     registry.learn(goes, ANONYMOUS, image, age=3600.0)
     both = pod(str(stays), str(goes))
     assert (await gather(both, CAPACITY, registry, ANYBODY, 0.0)).stale == frozenset()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while registry.stats.in_flight:  # noqa: ASYNC110 - nothing tells of the end but this number
             await asyncio.sleep(0.01)
     given = await gather(both, CAPACITY, registry, ANYBODY, 0.0)

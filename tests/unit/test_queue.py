@@ -31,7 +31,7 @@ async def running(queue: Queue[str]) -> AsyncIterator[None]:
 
 async def until(done: Callable[[], bool]) -> None:
     """Wait for a state of the queue, which tells nobody of it."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not done():  # noqa: ASYNC110 - as said
             await asyncio.sleep(0.001)
 

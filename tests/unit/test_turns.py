@@ -49,8 +49,8 @@ async def test_who_gives_up_holds_up_nobody() -> None:
     tasks = [asyncio.create_task(turns.wait("a")) for _ in range(3)]
     await asyncio.sleep(0)
     tasks[1].cancel()
-    done, _ = await asyncio.wait(tasks, timeout=1)
+    done, _ = await asyncio.wait(tasks, timeout=60)
     assert [task.cancelled() for task in tasks] == [False, True, False]
     assert len(done) == 3
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(60):
         await turns.wait("b")
