@@ -12,6 +12,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -25,12 +26,15 @@ from tests.images import RegistryServer, attested, single
 from tests.support.asking import review
 from tests.support.controller import ControllerServer
 from tests.support.sidecar import SidecarInjector
+from tests.support.ticks import Ticks
 from tests.support.webhook import COMMAND, WebhookServer, configuration
 from tests.support.world import World, world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
+
+    from tests.images.registry import Request
 
 Object = dict[str, Any]
 
@@ -46,6 +50,10 @@ NAMESPACE = "kube-system"
 PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
 ARM = single("linux/arm64", "gates")
 MERGE = {"Content-Type": "application/merge-patch+json"}
+PROBES = 12
+"""Requests after which it shows how often a registry is probed: pauses that grow would be longer than 5 s by then."""
+EDIT_SECONDS = 0.02
+"""Between two edits of a pod: others are in time for one in between, also where they are slower."""
 
 
 @pytest.fixture(scope="module")
@@ -56,11 +64,39 @@ def made() -> Iterator[World]:
 
 
 @pytest.fixture(scope="module")
-def controller(made: World) -> Iterator[ControllerServer]:
-    """A controller that leads, and lists every second."""
+def replica(made: World) -> Iterator[ControllerServer]:
+    """A controller that lists every second."""
     with ControllerServer(made.plane.kubeconfig, options=["--list-interval=1"]) as running:
-        wait_for(lambda: running.leads, seconds=30)
         yield running
+
+
+@pytest.fixture
+def controller(replica: ControllerServer) -> ControllerServer:
+    """A controller that leads; one that lost its Lease, on a machine that stalls, is restarted as by a kubelet."""
+    wait_for(lambda: tended(replica) and leads(replica))
+    return replica
+
+
+@pytest.fixture(autouse=True)
+def tidied(made: World) -> Iterator[None]:
+    """Leave no pod to the next test, however this one ends."""
+    yield
+    for namespace in (NAMESPACE, ASKED):
+        path = f"/api/v1/namespaces/{namespace}/pods"
+        made.client.delete(path, params={"gracePeriodSeconds": 0}).raise_for_status()
+        wait_for(partial(is_empty, made, path))
+
+
+def is_empty(made: World, collection: str) -> bool:
+    """Whether nothing is left of a collection."""
+    return made.client.get(collection).raise_for_status().json()["items"] == []
+
+
+def leads(controller: ControllerServer) -> bool:
+    """Whether a controller, which may be about to start, holds the Lease."""
+    with contextlib.suppress(httpx.TransportError):
+        return controller.leads
+    return False
 
 
 @pytest.fixture
@@ -108,7 +144,7 @@ def arch(*values: str) -> Object:
     return {"key": "kubernetes.io/arch", "operator": "In", "values": list(values)}
 
 
-def released(made: World, name: str, seconds: float = 10) -> Object:
+def released(made: World, name: str) -> Object:
     """A pod once our gate and label are off; and they go together."""
 
     def look() -> Object | None:
@@ -117,14 +153,19 @@ def released(made: World, name: str, seconds: float = 10) -> Object:
         assert held == (GATED in pod["metadata"].get("labels", {}))
         return None if held else pod
 
-    found = wait_for(look, seconds=seconds)
+    found = wait_for(look)
     assert found
     return found
 
 
+def gained(controller: ControllerServer, name: str, before: float, count: int = 1) -> bool:
+    """Whether a counter has risen by so much: a release is counted a moment after it is seen."""
+    return controller.metrics()[name] - before == count
+
+
 def lands(made: World, name: str, node: str) -> None:
     """Wait until a pod runs, on this node."""
-    wait_for(lambda: get(made, name)["status"]["phase"] == "Running", seconds=10)
+    wait_for(lambda: get(made, name)["status"]["phase"] == "Running")
     assert get(made, name)["spec"]["nodeName"] == node
 
 
@@ -149,11 +190,12 @@ def constraints_refused(made: World) -> Iterator[None]:
     policy = {"apiVersion": group, "kind": "ValidatingAdmissionPolicy", "metadata": {"name": name}, "spec": spec}
     binding = {"kind": "ValidatingAdmissionPolicyBinding", "spec": {"policyName": name, "validationActions": ["Deny"]}}
     made.plane.apply(policy, {**policy, **binding})
-    made.create(gated("tried", "probe", labels={}, schedulingGates=[{"name": "example.com/never"}]))
-    wait_for(lambda: _is_refused(made, "tried"))
-    yield
-    made.plane.kubectl("delete", "validatingadmissionpolicy,validatingadmissionpolicybinding", name)
-    delete(made, "tried")
+    try:
+        made.create(gated("tried", "probe", labels={}, schedulingGates=[{"name": "example.com/never"}]))
+        wait_for(lambda: _is_refused(made, "tried"))
+        yield
+    finally:
+        made.plane.kubectl("delete", "validatingadmissionpolicy,validatingadmissionpolicybinding", name)
 
 
 def _is_refused(made: World, name: str) -> bool:
@@ -168,19 +210,19 @@ def test_a_pod_is_released_when_its_registry_is_back(
     made: World, controller: ControllerServer, late: RegistryServer
 ) -> None:
     """Held while the registry is away, then constrained and released in one update; and it runs where it can."""
-    before = controller.metrics()
+    resolved = 'rightarch_gate_releases_total{outcome="Resolved"}'
+    before = controller.metrics()[resolved]
     made.create(gated("back", f"{late.host}/late/app:1"))
+    wait_for(lambda: controller.metrics()["rightarch_gated_pods"] == 1)
     time.sleep(2)
     assert gates(get(made, "back")) == [GATE]
-    assert controller.metrics()["rightarch_gated_pods"] == 1
     start(late)
-    pod = released(made, "back", seconds=6)
+    pod = released(made, "back")
     assert terms(pod) == [{"matchExpressions": [arch("arm64")]}]
     assert pod["metadata"]["labels"][DECISION] == "Constrained"
     lands(made, "back", "node-arm64")
+    wait_for(lambda: gained(controller, resolved, before))
     after = controller.metrics()
-    resolved = 'rightarch_gate_releases_total{outcome="Resolved"}'
-    assert after[resolved] - before.get(resolved, 0) == 1
     assert after["rightarch_gated_pods"] == after["rightarch_awaited_images"] == 0
 
 
@@ -201,7 +243,6 @@ def test_what_the_author_wrote_stays(made: World, late: RegistryServer) -> None:
         {"matchExpressions": [*own[0]["matchExpressions"], arch("arm64")]},
         {"matchExpressions": [arch("arm64")], "matchFields": own[1]["matchFields"]},
     ]
-    delete(made, "own")
 
 
 def delete(made: World, *names: str) -> None:
@@ -213,10 +254,13 @@ def delete(made: World, *names: str) -> None:
 @pytest.mark.usefixtures("controller")
 def test_an_image_that_is_not_there_holds_nobody(made: World) -> None:
     """Waiting does not mend that: the pod goes on as it is, at once, and the kubelet tells what is wrong."""
+    made.registry.forget()
     made.create(gated("absent", f"{made.registry.host}/never/pushed:1"))
-    pod = released(made, "absent", seconds=5)
+    pod = released(made, "absent")
     assert pod["metadata"]["labels"][DECISION] == "ImageNotFound"
     assert terms(pod) == []
+    asked = [request for request in made.registry.requests() if "/never/pushed/" in request.path]
+    assert len(asked) == 1, "it was to be asked for once, and believed"
 
 
 def test_a_pod_that_is_deleted_is_forgotten(made: World, controller: ControllerServer, late: RegistryServer) -> None:
@@ -226,10 +270,10 @@ def test_a_pod_that_is_deleted_is_forgotten(made: World, controller: ControllerS
     delete(made, "deleted")
     wait_for(lambda: controller.metrics()["rightarch_gated_pods"] == 0)
     assert controller.metrics()["rightarch_awaited_images"] == 0
+    wait_for(lambda: controller.metrics()["rightarch_lookups_in_flight"] == 0)  # one may have begun before
     start(late)
-    late.forget()
     time.sleep(5)
-    assert late.requests() == []
+    assert [request for request in late.requests() if "/late/app/" in request.path] == []
 
 
 @pytest.mark.usefixtures("controller")
@@ -242,10 +286,12 @@ def test_a_pod_that_others_edit_all_the_time(made: World, late: RegistryServer) 
         def edit() -> int:
             number = 0
             with made.plane.client() as client:
-                while not ended.is_set():
-                    number += 1
-                    change = {"metadata": {"annotations": {"edit": str(number)}}}
-                    client.patch(f"{PODS}/edited", json=change, headers=MERGE).raise_for_status()
+                while not ended.wait(EDIT_SECONDS):
+                    change = {"metadata": {"annotations": {"edit": str(number + 1)}}}
+                    answer = client.patch(f"{PODS}/edited", json=change, headers=MERGE)
+                    if answer.status_code != httpx.codes.CONFLICT:  # somebody else was faster, again and again
+                        answer.raise_for_status()
+                        number += 1
             return number
 
         edits = pool.submit(edit)
@@ -260,15 +306,16 @@ def test_a_pod_that_others_edit_all_the_time(made: World, late: RegistryServer) 
     assert terms(pod) == [{"matchExpressions": [arch("arm64")]}]
 
 
-@pytest.mark.usefixtures("controller")
-def test_another_image_counts_while_the_pod_waits(made: World, late: RegistryServer) -> None:
+def test_another_image_counts_while_the_pod_waits(
+    made: World, controller: ControllerServer, late: RegistryServer
+) -> None:
     """An image may be replaced while the pod is held: the pod goes by the one that it has."""
     made.create(gated("replaced", f"{late.host}/late/app:1"))
-    time.sleep(1)
+    wait_for(lambda: controller.metrics()["rightarch_awaited_images"] == 1)
     change = {"spec": {"containers": [{"name": "c0", "image": made.image("amd64-only")}]}}
     headers = {"Content-Type": "application/strategic-merge-patch+json"}
     made.client.patch(f"{PODS}/replaced", json=change, headers=headers).raise_for_status()
-    assert terms(released(made, "replaced", seconds=5)) == [{"matchExpressions": [arch("amd64")]}]
+    assert terms(released(made, "replaced")) == [{"matchExpressions": [arch("amd64")]}]
 
 
 @pytest.mark.usefixtures("controller")
@@ -290,12 +337,11 @@ def test_registries_that_fail_are_probed_while_pods_wait(made: World, controller
         names = [f"probing-{number}" for number in range(8)]
         for number, name in enumerate(names):
             made.create(gated(name, f"{failing.host}/app:{number}", f"{limiting.host}/app:1"))
-        time.sleep(12)
-        delete(made, *names)
+        wait_for(lambda: len(failing.times) >= PROBES and len(limiting.times) >= 3, seconds=90)
         failed, limited = list(failing.times), list(limiting.times)
-    assert max(pauses(failed)) < 5.5
-    assert len(failed) < 16, "it is probed, not hammered"
-    assert 2 <= len(limited) <= 4
+    # a machine may stall between two of them; but then pauses that grow would not get short again
+    assert sorted(pauses(failed)[-5:])[2] < 5.5
+    assert len(failed) < 10 + 0.5 * (failed[-1] - failed[0]), "it is probed, not hammered"
     assert min(pauses(limited)) >= 3.9
 
 
@@ -305,17 +351,19 @@ def pauses(times: list[float]) -> list[float]:
 
 
 def test_a_registry_that_hangs_holds_up_no_other_pod(made: World, controller: ControllerServer) -> None:
-    """More images than are looked up at a time, of one that never answers; and then one that is there."""
+    """More images than are looked up at a time, of one that never answers; and then one that is there, three times."""
     assert controller.leads
-    with hanging() as host:
-        names = [f"hanging-{number}" for number in range(150)]
-        for number, name in enumerate(names):
-            made.create(gated(name, f"{host}/app:{number}"))
-        begun = time.monotonic()
-        made.create(gated("beside", made.push("gates/beside:1", ARM)))
-        released(made, "beside")
-        assert time.monotonic() - begun < 4
-        delete(made, *names)
+    with hanging() as host, Ticks() as ticks:
+        for number in range(150):
+            made.create(gated(f"hanging-{number}", f"{host}/app:{number}"))
+        took = []
+        for name in ("beside-1", "beside-2", "beside-3"):
+            image = made.push(f"gates/{name}:1", ARM)
+            begun = ticks.seconds
+            made.create(gated(name, image))
+            released(made, name)
+            took.append(ticks.seconds - begun)
+    assert min(took) < 4
 
 
 @pytest.mark.usefixtures("controller")
@@ -356,7 +404,6 @@ def test_pods_are_released_by_hand(made: World, late: RegistryServer) -> None:
     assert found == {(NAMESPACE, "hand-b", "released"), (NAMESPACE, "hand-c", "released")}
     done = run(made, "--all")
     assert (done.returncode, done.stdout) == (0, "No pod is held.\n")
-    delete(made, "hand-a", "hand-b", "hand-c")
 
 
 @pytest.mark.parametrize(
@@ -392,27 +439,30 @@ def test_five_hundred_pods_of_one_image(made: World, controller: ControllerServe
     image, count, other = f"{late.host}/late/app:1", 500, "example.com/other"
     both, labels = [{"name": GATE}, {"name": other}], {"app": "many", GATED: "true"}
     before = controller.metrics()
-    begun = time.monotonic()
-    with ThreadPoolExecutor(8) as pool:
-        made_pods = [gated(f"many-{number}", image, labels=labels, schedulingGates=both) for number in range(count)]
-        list(pool.map(made.create, made_pods))
-    wait_for(lambda: controller.metrics()["rightarch_gated_pods"] == count, seconds=60)
-    allowed = max(10.0, 2 * (time.monotonic() - begun))
-    patched = patches(made)
-    start(late)
-    late.forget()
-    wait_for(late.requests, seconds=10)
-    begun = time.monotonic()
-    wait_for(lambda: controller.metrics()["rightarch_gated_pods"] == 0, seconds=60, pause=0.5)
-    assert time.monotonic() - begun < allowed
+    with Ticks() as ticks:
+        with ThreadPoolExecutor(8) as pool:
+            made_pods = [gated(f"many-{number}", image, labels=labels, schedulingGates=both) for number in range(count)]
+            list(pool.map(made.create, made_pods))
+        wait_for(lambda: controller.metrics()["rightarch_gated_pods"] == count)
+        allowed = max(10.0, 2 * ticks.seconds)
+        patched = patches(made)
+        start(late)
+        wait_for(lambda: lookups(late))
+        begun = ticks.seconds
+        wait_for(lambda: controller.metrics()["rightarch_gated_pods"] == 0, pause=0.5)
+        assert ticks.seconds - begun < allowed
     listed = made.client.get(PODS, params={"labelSelector": "app=many"}).raise_for_status().json()["items"]
     assert [(gates(pod), terms(pod)) for pod in listed] == [([other], [{"matchExpressions": [arch("arm64")]}])] * count
-    asked = [request for request in late.requests() if request.path == "/v2/late/app/manifests/1"]
-    assert [request.method for request in asked] == ["GET"]
+    assert [request.method for request in lookups(late)] == ["GET"]
+    wait_for(lambda: patches(made) - patched >= count)  # the API server counts a request after its answer
     assert patches(made) - patched == count
     seconds = "rightarch_gate_duration_seconds_count"
     assert controller.metrics()[seconds] - before[seconds] == count
-    made.client.delete(PODS, params={"labelSelector": "app=many", "gracePeriodSeconds": 0}).raise_for_status()
+
+
+def lookups(registry: RegistryServer) -> list[Request]:
+    """What a registry was asked about the image late/app:1 since it is there."""
+    return [request for request in registry.requests() if request.path == "/v2/late/app/manifests/1"]
 
 
 def policy(made: World, name: str, **choices: object) -> None:
@@ -441,14 +491,15 @@ def test_a_pod_whose_time_is_up_goes_on_as_its_policy_says(
     before = controller.metrics()[key]
     waiting = {"gateTimeoutSeconds": 4, "afterGate": after, "fallback": ["amd64"]}
     policy(made, name, onUnresolved=waiting)
-    time.sleep(World.MARGIN)
-    made.create(gated(name, f"{late.host}/late/app:1", labels={"app": name, GATED: "true"}))
     begun = time.monotonic()
-    pod = released(made, name)
-    assert 2.9 < time.monotonic() - begun < 6  # times of creation are whole seconds
+    with Ticks() as ticks:
+        made.create(gated(name, f"{late.host}/late/app:1", labels={"app": name, GATED: "true"}))
+        pod = released(made, name)
+        assert ticks.seconds < 4 + 0.4 * RECHECK
+    assert time.monotonic() - begun > 2.9  # times of creation are whole seconds
     assert terms(pod) == expected
     assert pod["metadata"]["labels"][DECISION] == "Unresolved"
-    assert controller.metrics()[key] - before == 1
+    wait_for(lambda: gained(controller, key, before))
     (event,) = wait_for(lambda: events(made, name))
     assert (event["reason"], event["type"]) == ("GateTimedOut", "Warning")
     assert late.host in event["note"]
@@ -459,14 +510,13 @@ def test_a_policy_that_changes_holds_for_pods_that_wait(
 ) -> None:
     """At once: what the admin states of an image releases the pods that wait for it."""
     policy(made, "stated", onUnresolved={"gateTimeoutSeconds": 600})
-    time.sleep(World.MARGIN)
     made.create(gated("stated", f"{late.host}/late/app:1", labels={"app": "stated", GATED: "true"}))
     wait_for(lambda: controller.metrics()["rightarch_awaited_images"] == 1)
     override = {"pattern": f"{late.host}/late/*", "platforms": ["linux/arm64"], "reason": "I know it"}
-    begun = time.monotonic()
-    policy(made, "stated", imageOverrides=[override])
-    assert terms(released(made, "stated")) == [{"matchExpressions": [arch("arm64")]}]
-    assert time.monotonic() - begun < 0.6 * RECHECK
+    with Ticks() as ticks:
+        policy(made, "stated", imageOverrides=[override])
+        assert terms(released(made, "stated")) == [{"matchExpressions": [arch("arm64")]}]
+        assert ticks.seconds < 0.6 * RECHECK
 
 
 def admitted(made: World, name: str, *images: str, **spec: object) -> Object:
@@ -474,6 +524,15 @@ def admitted(made: World, name: str, *images: str, **spec: object) -> Object:
     pod = gated(name, *images, labels={"app": name}, **({"schedulingGates": []} | spec))
     pod["metadata"]["namespace"] = ASKED
     return made.create(pod)
+
+
+def shown(made: World, name: str, *images: str, **spec: object) -> Object:
+    """Such a pod as the webhook would let it be created."""
+    pod = gated(name, *images, labels={"app": name}, **({"schedulingGates": []} | spec))
+    pod["metadata"]["namespace"] = ASKED
+    path = f"/api/v1/namespaces/{ASKED}/pods"
+    found: Object = made.client.post(path, params={"dryRun": "All"}, json=pod).raise_for_status().json()
+    return found
 
 
 def stored(made: World, name: str) -> Object:
@@ -493,62 +552,72 @@ def test_a_pod_is_held_from_its_creation_on(made: World, controller: ControllerS
     assert terms(created) == []
     both = admitted(made, "held-twice", image, schedulingGates=other)
     assert gates(both) == ["example.com/other", GATE]
-    dry = gated("held-dry", image, labels={}, schedulingGates=[])
-    dry["metadata"]["namespace"] = ASKED
-    shown = made.client.post(f"/api/v1/namespaces/{ASKED}/pods", params={"dryRun": "All"}, json=dry).json()
-    assert (gates(shown), shown["metadata"]["labels"][GATED]) == ([GATE], "true")
+    dry = shown(made, "held-dry", image)
+    assert (gates(dry), dry["metadata"]["labels"][GATED]) == ([GATE], "true")
     start(late)
-    wait_for(lambda: gates(stored(made, "held")) == [], seconds=10)
-    wait_for(lambda: gates(stored(made, "held-twice")) == ["example.com/other"], seconds=10)
+    wait_for(lambda: gates(stored(made, "held")) == [])
+    wait_for(lambda: gates(stored(made, "held-twice")) == ["example.com/other"])
     for name in ("held", "held-twice"):
         assert terms(stored(made, name)) == [{"matchExpressions": [arch("arm64")]}]
-    wait_for(lambda: stored(made, "held")["status"]["phase"] == "Running", seconds=10)
+    wait_for(lambda: stored(made, "held")["status"]["phase"] == "Running")
     assert stored(made, "held")["spec"]["nodeName"] == "node-arm64"
 
 
 @pytest.mark.usefixtures("controller")
 def test_a_gate_in_the_manifest_is_the_webhooks_to_end(made: World, late: RegistryServer) -> None:
     """Where all is known it goes at once; where not, it stays and gets its label."""
-    ours = [{"name": GATE}]
-    known = admitted(made, "by-author-known", made.image("arm64-only"), schedulingGates=ours)
+    ours, image = [{"name": GATE}], made.image("arm64-only")
+    wait_for(lambda: terms(shown(made, "by-author", image)))  # which is looked up for the first one, if it is new
+    wait_for(lambda: made.webhook.metrics()["rightarch_controller_alive"] == 1)
+    known = admitted(made, "by-author-known", image, schedulingGates=ours)
     assert (gates(known), GATED in known["metadata"]["labels"]) == ([], False)
     assert terms(known) == [{"matchExpressions": [arch("arm64")]}]
     unknown = admitted(made, "by-author-unknown", f"{late.host}/late/app:1", schedulingGates=ours)
     assert (gates(unknown), unknown["metadata"]["labels"][GATED]) == ([GATE], "true")
-    made.client.delete(f"/api/v1/namespaces/{ASKED}/pods/by-author-unknown").raise_for_status()
 
 
 @pytest.mark.usefixtures("controller")
 def test_the_second_invocation_ends_what_the_first_began(made: World, late: RegistryServer, tmp_path: Path) -> None:
-    """The registry needs longer than the first may wait; when a sidecar is there, it has answered."""
+    """The registry needs longer than the first may wait; when a sidecar is there, it has answered.
+
+    Within the second's budget, or else the registry is given another chance, with another image.
+    """
     start(late)
     with SidecarInjector(made.image("multi-arch"), tmp_path) as injector:
         made.plane.apply(configuration(injector.url, injector.ca, name="sidecar-injector"))
         try:
-            wait_for(lambda: len(_tried(made)["spec"]["containers"]) == 2)
-            asked = made.webhook.metrics()[ADMITTED]
-            late.process.pause()
-            waking = threading.Timer(1.5, late.process.resume)
-            waking.start()
-            created = admitted(made, "twice", f"{late.host}/late/app:1")
-            waking.join()
+            wait_for(lambda: len(shown(made, "tried", made.image("arm64-only"))["spec"]["containers"]) == 2)
+            tries = (answered_between(made, late, str(number)) for number in range(5))
+            created = next((each for each in tries if gates(each) == []), None)
         finally:
             late.process.resume()
             made.plane.kubectl("delete", "mutatingwebhookconfiguration", "sidecar-injector")
-    assert made.webhook.metrics()[ADMITTED] - asked == 1, "the first invocation left it unresolved"
-    assert [len(created["spec"]["containers"]), gates(created)] == [2, []]
+    assert created, "the second invocation was to find it"
+    assert len(created["spec"]["containers"]) == 2
     assert GATED not in created["metadata"]["labels"]
     assert created["metadata"]["labels"][DECISION] == "Constrained"
     assert terms(created) == [{"matchExpressions": [arch("arm64")]}]
 
 
-def _tried(made: World) -> Object:
-    """A pod as it would be created."""
-    pod = gated("tried", made.image("arm64-only"), labels={}, schedulingGates=[])
-    pod["metadata"]["namespace"] = ASKED
-    path = f"/api/v1/namespaces/{ASKED}/pods"
-    shown: Object = made.client.post(path, params={"dryRun": "All"}, json=pod).raise_for_status().json()
-    return shown
+def answered_between(made: World, late: RegistryServer, tag: str) -> Object:
+    """A pod of a new image, whose registry answers once the first invocation has left it unresolved."""
+    late.push("late/app", tag, ARM)
+    asked, ended = made.webhook.metrics()[ADMITTED], threading.Event()
+
+    def answer() -> None:
+        wait_for(lambda: ended.is_set() or made.webhook.metrics()[ADMITTED] > asked, pause=0.01)
+        late.process.resume()
+
+    late.process.pause()
+    waking = threading.Thread(target=answer)
+    waking.start()
+    try:
+        created = admitted(made, f"twice-{tag}", f"{late.host}/late/app:{tag}")
+    finally:
+        ended.set()
+        waking.join()
+    assert made.webhook.metrics()[ADMITTED] > asked, "the first invocation left it unresolved"
+    return created
 
 
 def test_nobody_is_held_while_no_controller_renews_its_lease(made: World, late: RegistryServer) -> None:
@@ -562,7 +631,7 @@ def test_nobody_is_held_while_no_controller_renews_its_lease(made: World, late: 
         alive = "rightarch_controller_alive"
         ends = renewed + timedelta(seconds=30)
         assert webhook.metrics()[alive] == 1 or datetime.now(UTC) > ends
-        wait_for(lambda: webhook.metrics()[alive] == 0, seconds=10)
+        wait_for(lambda: webhook.metrics()[alive] == 0)
         assert datetime.now(UTC) >= ends
         patch = asked(webhook, f"{late.host}/late/app:1")
         assert "schedulingGates" not in patch
@@ -579,7 +648,7 @@ def test_nobody_is_held_while_no_controller_renews_its_lease(made: World, late: 
 def asked(webhook: WebhookServer, image: str) -> str:
     """The patch that a webhook answers for a pod with an image."""
     context = ssl.create_default_context(cafile=webhook.ca)
-    answer = httpx.post(webhook.url, json=review([image]), verify=context, trust_env=False, timeout=10)
+    answer = httpx.post(webhook.url, json=review([image]), verify=context, trust_env=False, timeout=30)
     return base64.b64decode(answer.raise_for_status().json()["response"]["patch"]).decode()
 
 
@@ -593,17 +662,16 @@ def test_what_policies_add_is_added_at_the_release(made: World, late: RegistrySe
     shares = {"share": [{"architecture": "arm64", "percent": 100}]}
     facts = {"tolerations": [{"architecture": "arm64", "toleration": taint}]}
     policy(made, "generous", architectures=shares, **facts)
-    time.sleep(World.MARGIN)
     own = {"weight": 50, "preference": {"matchExpressions": [{"key": "zone", "operator": "In", "values": ["a"]}]}}
     preferred = {"preferredDuringSchedulingIgnoredDuringExecution": [own]}
     mine = {"key": "mine", "operator": "Exists"}
-    created = admitted(
-        made, "generous", f"{late.host}/late/both:1", affinity={"nodeAffinity": preferred}, tolerations=[mine]
-    )
+    image, written = f"{late.host}/late/both:1", {"affinity": {"nodeAffinity": preferred}, "tolerations": [mine]}
+    wait_for(lambda: SHARE in shown(made, "generous", image, **written)["metadata"]["labels"])
+    created = admitted(made, "generous", image, **written)
     assert (gates(created), terms(created)) == ([GATE], [])
     assert created["metadata"]["labels"][SHARE] == "arm64"
     start(late)
-    wait_for(lambda: gates(stored(made, "generous")) == [], seconds=10)
+    wait_for(lambda: gates(stored(made, "generous")) == [])
     pod = stored(made, "generous")
     assert terms(pod) == [{"matchExpressions": [arch("amd64", "arm64")]}]
     [first, second] = pod["spec"]["affinity"]["nodeAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
@@ -620,27 +688,33 @@ def test_gated_pods_outlive_everything(made: World, controller: ControllerServer
     images = [late_image(late, tag) for tag in ("one", "two")]
     made.create(gated("outlives-one", images[0]))
     made.plane.restart("kube-apiserver")
-    wait_for(lambda: made.client.get("/readyz").is_success, seconds=30)
     start(late)
-    wait_for(lambda: tended(controller) and gates(get(made, "outlives-one")) == [], seconds=60)
+    wait_for(lambda: tended(controller) and is_released(made, "outlives-one"), seconds=90)
     late.process.kill()
     policy(made, "overdue", onUnresolved={"gateTimeoutSeconds": 3})
+    policy(made, "patient", onUnresolved={"gateTimeoutSeconds": 600})
     options, level = ["--list-interval=1"], "debug"
     with ControllerServer(made.plane.kubeconfig, name="other", options=options, log_level=level) as other:
         assert not other.leads
         for replica in (controller, other):
             replica.process.kill()
-        made.create(gated("outlives-two", images[1]))
+        made.create(gated("outlives-two", images[1], labels={"app": "patient", GATED: "true"}))
         made.create(gated("overdue", images[1], labels={"app": "overdue", GATED: "true"}))
         time.sleep(4)
         other.process.start()
-        released(made, "overdue", seconds=40)
+        released(made, "overdue")
         assert gates(get(made, "outlives-two")) == [GATE]
-        wait_for(lambda: "looked up" in other.log(), seconds=10)
+        wait_for(lambda: "looked up" in other.log())
         before, _, _ = other.log().partition("looked up")
         assert "Pod kube-system/overdue" in before
         start(late)
         released(made, "outlives-two")
+
+
+def is_released(made: World, name: str) -> bool:
+    """Whether a pod is not held any more; an API server that was just restarted may refuse to tell."""
+    answer = made.client.get(f"{PODS}/{name}")
+    return answer.is_success and gates(answer.json()) == []
 
 
 def tended(controller: ControllerServer) -> bool:

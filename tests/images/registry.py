@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _LINE = re.compile(r'"(?P<method>[A-Z]+) (?P<path>/v2/\S*) HTTP/[0-9.]+" (?P<status>[0-9]{3}) .*"(?P<agent>[^"]*)"$')
 _AGENT = "tests"
-_SETTLE_SECONDS = 5
+_SETTLE_SECONDS = 60
 
 
 @dataclass(frozen=True)
