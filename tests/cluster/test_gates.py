@@ -50,8 +50,8 @@ NAMESPACE = "kube-system"
 PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
 ARM = single("linux/arm64", "gates")
 MERGE = {"Content-Type": "application/merge-patch+json"}
-PROBES = 12
-"""Requests after which it shows how often a registry is probed: pauses that grow would be longer than 5 s by then."""
+PROBED_SECONDS = 15
+"""After which it shows how often a registry is probed: two pauses that grow would be longer than 5 s by then."""
 EDIT_SECONDS = 0.02
 """Between two edits of a pod: others are in time for one in between, also where they are slower."""
 
@@ -89,7 +89,7 @@ def tidied(made: World) -> Iterator[None]:
 
 def is_empty(made: World, collection: str) -> bool:
     """Whether nothing is left of a collection."""
-    return made.client.get(collection).raise_for_status().json()["items"] == []
+    return not made.client.get(collection).raise_for_status().json()["items"]
 
 
 def leads(controller: ControllerServer) -> bool:
@@ -337,11 +337,10 @@ def test_registries_that_fail_are_probed_while_pods_wait(made: World, controller
         names = [f"probing-{number}" for number in range(8)]
         for number, name in enumerate(names):
             made.create(gated(name, f"{failing.host}/app:{number}", f"{limiting.host}/app:1"))
-        wait_for(lambda: len(failing.times) >= PROBES and len(limiting.times) >= 3, seconds=90)
+        wait_for(lambda: sum(pauses(failing.times)) > PROBED_SECONDS and len(limiting.times) >= 3, seconds=90)
         failed, limited = list(failing.times), list(limiting.times)
-    # a machine may stall between two of them; but then pauses that grow would not get short again
-    assert sorted(pauses(failed)[-5:])[2] < 5.5
-    assert len(failed) < 10 + 0.5 * (failed[-1] - failed[0]), "it is probed, not hammered"
+    assert min(pauses(failed)[-2:]) < 5.5, "a machine may stall in one of them; pauses that grow stay long"
+    assert len(failed) < 10 + 0.5 * sum(pauses(failed)), "it is probed, not hammered"
     assert min(pauses(limited)) >= 3.9
 
 
@@ -351,19 +350,25 @@ def pauses(times: list[float]) -> list[float]:
 
 
 def test_a_registry_that_hangs_holds_up_no_other_pod(made: World, controller: ControllerServer) -> None:
-    """More images than are looked up at a time, of one that never answers; and then one that is there, three times."""
+    """More images than are looked up at a time, of one that never answers; and then one that is there.
+
+    On a machine that stalls in the middle that may take two tries.
+    """
     assert controller.leads
+    tries = (seconds_beside_hanging(made, attempt) for attempt in ("a", "b", "c"))
+    assert any(seconds < 4 for seconds in tries)
+
+
+def seconds_beside_hanging(made: World, attempt: str) -> float:
+    """How long a pod is held for an image that is there while others wait for a registry that hangs."""
+    image = made.push(f"gates/beside-{attempt}:1", ARM)
     with hanging() as host, Ticks() as ticks:
         for number in range(150):
-            made.create(gated(f"hanging-{number}", f"{host}/app:{number}"))
-        took = []
-        for name in ("beside-1", "beside-2", "beside-3"):
-            image = made.push(f"gates/{name}:1", ARM)
-            begun = ticks.seconds
-            made.create(gated(name, image))
-            released(made, name)
-            took.append(ticks.seconds - begun)
-    assert min(took) < 4
+            made.create(gated(f"hanging-{attempt}-{number}", f"{host}/app:{number}"))
+        begun = ticks.seconds
+        made.create(gated(f"beside-{attempt}", image))
+        released(made, f"beside-{attempt}")
+        return ticks.seconds - begun
 
 
 @pytest.mark.usefixtures("controller")
@@ -630,7 +635,7 @@ def test_nobody_is_held_while_no_controller_renews_its_lease(made: World, late: 
     with WebhookServer(made.plane.kubeconfig, options=options) as webhook:
         alive = "rightarch_controller_alive"
         ends = renewed + timedelta(seconds=30)
-        assert webhook.metrics()[alive] == 1 or datetime.now(UTC) > ends
+        wait_for(lambda: webhook.metrics()[alive] == 1 or datetime.now(UTC) > ends)
         wait_for(lambda: webhook.metrics()[alive] == 0)
         assert datetime.now(UTC) >= ends
         patch = asked(webhook, f"{late.host}/late/app:1")

@@ -22,7 +22,7 @@ COMMAND = Path(sys.executable).with_name("rightarch")
 
 
 def configuration(
-    url: str, ca: Path | None, *, name: str = NAME, excluded: Sequence[str] = ("kube-system",), timeout: int = 5
+    url: str, ca: Path | None, *, name: str = NAME, excluded: Sequence[str] = ("kube-system",), timeout: int = 30
 ) -> dict[str, Any]:
     """The MutatingWebhookConfiguration that registers Rightarch.
 
@@ -31,7 +31,8 @@ def configuration(
         ca: the certificate of the authority that signed the webhook's own; None for no bundle.
         name: of the object.
         excluded: namespaces whose pods are never sent.
-        timeout: seconds that the API server waits.
+        timeout: seconds that the API server waits; the most there is, for a machine that stalls. A webhook that works
+            answers within its own budget.
     """
     webhook = {
         "name": "pods.rightarch.dev",
