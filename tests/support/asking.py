@@ -20,7 +20,7 @@ class Asking:
 
     def __init__(self, webhook: WebhookServer) -> None:
         context = ssl.create_default_context(cafile=webhook.ca)
-        self._client = httpx.Client(verify=context, trust_env=False, timeout=10)
+        self._client = httpx.Client(verify=context, trust_env=False, timeout=60)
         self._url = webhook.url
 
     def __enter__(self) -> Self:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
+
+import httpx
 
 from tests.controlplane import ControlPlane, Resources, fake_node, wait_for
 from tests.generate import files
@@ -17,14 +18,14 @@ from .webhook import WebhookServer
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    import httpx
-
     from tests.images import Image
 
     from .controller import ControllerServer
 
 NODES = {"node-amd64": "amd64", "node-arm64": "arm64"}
 NAMESPACE = "default"
+TEMPLATE = "rightarch.dev/template"
+"""The annotation that says what was decided on a template."""
 Object = dict[str, Any]
 
 
@@ -41,7 +42,7 @@ class World:
     """
 
     MARGIN: ClassVar = 0.3
-    """Seconds in which a webhook surely sees what the cluster holds."""
+    """Seconds in which what must not come would come, on a machine that has nothing else to do."""
 
     plane: ControlPlane
     registry: RegistryServer
@@ -82,19 +83,60 @@ class World:
         found = self.webhook.metrics().items()
         return sum(value for name, value in found if name.startswith("rightarch_lookups_total"))
 
+    @contextlib.contextmanager
+    def registry_away(self) -> Iterator[None]:
+        """End the registry as a crash would; it is started again when the block ends, however it ends."""
+        self.registry.process.kill()
+        try:
+            yield
+        finally:
+            self.registry.process.start()
+            self.registry.process.wait_ready()
+
     def known(self, controller: ControllerServer, reference: str) -> None:
-        """Wait until the cluster holds a fact about an image, and the webhook has had a moment to see it."""
+        """Wait until the cluster holds a fact about an image, and the webhook has seen all that the cluster holds."""
         with contextlib.suppress(TimeoutError):
-            wait_for(lambda: reference in self._facts(), seconds=60)
+            wait_for(lambda: reference in self._facts())
         assert reference in self._facts(), controller.process.report(f"let {reference} be unknown")
         assert controller.process.running
-        time.sleep(self.MARGIN)
+        wait_for(self._is_seen)
 
-    def _facts(self) -> set[str]:
+    def warm(self, image: str) -> None:
+        """Wait until the webhook knows the platforms of an image: a registry that is slow for once has told them."""
+        wait_for(lambda: '"Constrained"' in self.said_of(image))
+
+    def decided(self, item: Object) -> Object:
+        """Create a DaemonSet, and once more if the registry was too slow to be heard in its admission."""
+        return wait_for(lambda: self._in_time(item)) or {}
+
+    def _in_time(self, item: Object) -> Object | None:
+        """A DaemonSet as it was stored; None, and it is gone again, where its images were not known in time."""
+        stored = self.create(item)
+        if '"TimedOut"' not in stored["metadata"].get("annotations", {}).get(TEMPLATE, ""):
+            return stored
+        path = f"{Resources(self.client).path(item)}/{item['metadata']['name']}"
+        self.client.delete(path).raise_for_status()
+        wait_for(lambda: self.client.get(path).status_code == httpx.codes.NOT_FOUND)
+        return None
+
+    def said_of(self, image: str) -> str:
+        """What is said of a DaemonSet of an image that is not really created."""
+        item = workload("DaemonSet", "probe", image)
+        answer = self.client.post(Resources(self.client).path(item), params={"dryRun": "All"}, json=item)
+        said: str = answer.raise_for_status().json()["metadata"].get("annotations", {}).get(TEMPLATE, "")
+        return said
+
+    def _is_seen(self) -> bool:
+        """Whether the webhook has as many facts as the cluster, which gets none meanwhile."""
+        before, metrics = self._facts(), self.webhook.metrics()
+        seen = metrics["rightarch_image_facts"] + metrics["rightarch_image_facts_untrusted"]
+        return seen == len(before) and self._facts() == before
+
+    def _facts(self) -> list[str]:
         """The references; none while the API server, just restarted, still answers 429."""
         response = self.client.get("/apis/rightarch.dev/v1alpha1/imageplatforms")
         items = response.json()["items"] if response.is_success else []
-        return {item["spec"]["reference"] for item in items}
+        return [item["spec"]["reference"] for item in items]
 
 
 @contextlib.contextmanager
@@ -109,7 +151,7 @@ def world(*, gating: bool = False) -> Iterator[World]:
         for path, text in files().items():
             if path.parent.name == "crds" and "files" not in path.parts:
                 plane.kubectl("apply", "-f", "-", input=text)
-        plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=20s")
+        plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
         plane.apply(*(fake_node(name, architecture) for name, architecture in NODES.items()))
         registry = stack.enter_context(RegistryServer())
         references = push_samples(registry)
@@ -118,7 +160,7 @@ def world(*, gating: bool = False) -> Iterator[World]:
         client = stack.enter_context(plane.client())
         made = World(plane, registry, webhook, references, client)
         plane.apply(webhook.configuration(), workloads_configuration(webhook))
-        wait_for(lambda: _is_asked(made), seconds=30)
+        wait_for(lambda: _is_asked(made))
         yield made
 
 
@@ -144,7 +186,4 @@ def cron_job(name: str, image: str) -> Object:
 
 def _is_asked(made: World) -> bool:
     """Whether a DaemonSet that is not really created passes the webhook: the API server takes a moment to know it."""
-    item = workload("DaemonSet", "probe", made.image("amd64-only"))
-    path = f"/apis/apps/v1/namespaces/{NAMESPACE}/daemonsets"
-    answer = made.client.post(path, params={"dryRun": "All"}, json=item).raise_for_status().json()
-    return "rightarch.dev/template" in answer["metadata"].get("annotations", {})
+    return bool(made.said_of(made.image("amd64-only")))
