@@ -28,6 +28,8 @@ PER_SECOND: Final = 5
 """Events that a process writes in a second, at most."""
 MAX_WAITING: Final = 200
 """Events that wait to be written; what is said beyond that is dropped, and counted."""
+MAX_OF_ONE: Final = MAX_WAITING // 4
+"""Those of them that may be of one namespace: who makes pods there must not silence what is said elsewhere."""
 HOUR: Final = 3600
 _MAX_SAID: Final = 20_000
 _MAX_NAME: Final = 200
@@ -115,6 +117,7 @@ class Events:
         self.outcomes: Counter[str] = Counter(dict.fromkeys(_OUTCOMES, 0))
         self._cluster, self._instance = cluster, instance
         self._waiting: asyncio.Queue[tuple[str, Regarding, Event]] = asyncio.Queue(MAX_WAITING)
+        self._namespaces: Counter[str] = Counter()  # of those that wait
         self._said: set[str] = set()
         self._hour = 0
         self._complaints = Seldom(10.0)
@@ -133,17 +136,18 @@ class Events:
         name = name_of(about, event.reason, hour)
         if name in self._said:
             return
-        try:
-            self._waiting.put_nowait((name, about, event))
-        except asyncio.QueueFull:
+        if self._waiting.full() or self._namespaces[about.namespace] >= MAX_OF_ONE:
             self.outcomes["Dropped"] += 1
-        else:
-            self._said.add(name)
+            return
+        self._waiting.put_nowait((name, about, event))
+        self._namespaces[about.namespace] += 1
+        self._said.add(name)
 
     async def run(self) -> NoReturn:
         """Write what is said, for ever."""
         while True:
             name, about, event = await self._waiting.get()
+            self._namespaces -= Counter((about.namespace,))  # which keeps no namespace of none
             await self.write(name, about, event)
             await asyncio.sleep(1 / PER_SECOND)
 

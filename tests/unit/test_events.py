@@ -67,7 +67,7 @@ class Slow:
 
     async def create(self, path: str, thing: dict[str, Any]) -> dict[str, Any]:
         """Take an Event."""
-        assert path == "/apis/events.k8s.io/v1/namespaces/shop/events"
+        assert path == f"/apis/events.k8s.io/v1/namespaces/{thing['metadata']['namespace']}/events"
         self.taken.put_nowait(thing)
         if self._status is not None:
             raise ClusterError(self._status, "no")
