@@ -7,6 +7,7 @@ contact one, and how many connections the canary saw during them. The namespace 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import subprocess
 from typing import TYPE_CHECKING
@@ -77,7 +78,10 @@ class Canary:
             for port in PORTS:
                 _, writer = await asyncio.open_connection(address, port)
                 writer.close()
-        await asyncio.sleep(0.1)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(30):
+                while self.seen < len(ADDRESSES) * len(PORTS):  # noqa: ASYNC110 - a number tells nobody
+                    await asyncio.sleep(0.01)
         found, self.seen = self.seen, 0
         return found // len(PORTS)
 
@@ -115,7 +119,7 @@ async def outcome(registry: Registry, name: str) -> str:
 
 async def main() -> None:
     """Make all attempts, and print what came of them."""
-    canary, registry = Canary(), Registry(RegistryOptions(allow_loopback=True, lookup_timeout=5.0))
+    canary, registry = Canary(), Registry(RegistryOptions(allow_loopback=True, lookup_timeout=60.0))
     await canary.listen()
     reachable = await canary.reachable()
     reasons = await attempts(registry)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
 ALICE_PASSWORD = "password-of-alice"  # noqa: S105 - of the tests
+PATIENCE = 60.0
+"""The most that a look-up takes, where no test is about it."""
 PRIVATE = frozenset({"private/app", "private/other"})
 
 
@@ -66,7 +68,9 @@ def server(running: RegistryServer, tokens: TokenServer) -> RegistryServer:
 def options(authority: CertificateAuthority) -> RegistryOptions:
     """Options under which the tests' registry may be asked, and its token service told who asks."""
     realms = {"127.0.0.1": frozenset({"localhost"})}
-    return RegistryOptions(allow_loopback=True, ca_file=Path(authority.certificate), token_realms=realms)
+    return RegistryOptions(
+        allow_loopback=True, ca_file=Path(authority.certificate), token_realms=realms, lookup_timeout=PATIENCE
+    )
 
 
 @pytest.fixture

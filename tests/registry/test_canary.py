@@ -19,7 +19,7 @@ only_root = pytest.mark.skipif(os.geteuid() != 0, reason="a network namespace of
 def test_the_canary_sees_nobody() -> None:
     """In a network where these addresses answer, the client is led to each as registry, redirect and token service."""
     command = ["unshare", "--net", sys.executable, "-W", "error", "-m", "tests.registry.canary"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert told["reachable"] == len(ADDRESSES)

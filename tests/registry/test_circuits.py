@@ -18,6 +18,7 @@ from rightarch.registry.circuit import FAILURES, LONGEST_PAUSE
 from tests.controlplane import free_port
 from tests.images import RegistryServer, TokenServer, attested
 from tests.registry.faults import Asked, FaultServer, answer, fixed
+from tests.support.ticks import Ticks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +33,8 @@ ANYBODY = AnonymousKeychain()
 MULTI = attested("linux/amd64", "linux/arm64", salt="circuits")
 GOOD = answer(200, MULTI.root.body, content_type=MULTI.root.media_type)
 BOTH = ["linux/amd64", "linux/arm64"]
+TRIES = 5
+"""Of which the best counts: one may meet a busy machine."""
 
 
 async def outcome(registry: Registry, name: str) -> list[str] | Reason:
@@ -45,7 +48,7 @@ async def outcome(registry: Registry, name: str) -> list[str] | Reason:
 
 async def settled(registry: Registry) -> None:
     """Let the look-ups in flight end."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while registry.stats.in_flight:  # noqa: ASYNC110 - nothing tells of the end but this number
             await asyncio.sleep(0.001)
 
@@ -138,10 +141,10 @@ async def test_a_registry_stopped_and_restarted(options: RegistryOptions, tmp_pa
     assert await outcome(registry, f"{server.host}/phoenix/app:unknown") is Reason.REGISTRY_UNREACHABLE
     assert await outcome(registry, f"{server.host}/phoenix/app:known") == BOTH
     with RegistryServer(folder=tmp_path, port=port):
-        returned = time.monotonic()
-        while await outcome(registry, f"{server.host}/phoenix/app:unknown") != BOTH:  # noqa: ASYNC110 - as pods do
-            await asyncio.sleep(0.02)
-        assert time.monotonic() - returned < LONGEST_PAUSE + 0.5
+        with Ticks() as ticks:
+            while await outcome(registry, f"{server.host}/phoenix/app:unknown") != BOTH:  # noqa: ASYNC110 - as pods do
+                await asyncio.sleep(0.02)
+        assert ticks.seconds < LONGEST_PAUSE + 0.5
     assert await outcome(registry, f"{server.host}/phoenix/app:unknown") == BOTH
     await registry.aclose()
 
@@ -171,37 +174,59 @@ async def test_stale_answers_are_marked(made: Make, options: RegistryOptions, cl
     assert registry.stats.stale == 2
 
 
+async def hang(_: Asked, __: asyncio.StreamWriter) -> None:
+    """Say nothing."""
+    await asyncio.sleep(600)
+
+
 async def test_known_images_beside_eight_that_hang(
     server: RegistryServer, authority: CertificateAuthority, made: Make, options: RegistryOptions
 ) -> None:
     """Eight images of a registry that hangs add nothing to a known image, nor to an unknown one of another registry."""
-    registry = made(replace(options, lookup_timeout=3.0))
-    for tag in ("known", "usual", "unknown"):
+    registry, calm = made(options), made(options)
+    tags = [str(number) for number in range(TRIES)]
+    for tag in ("known", *tags):
         server.push("beside/app", tag, MULTI)
-    assert await outcome(registry, f"{server.host}/beside/app:known") == BOTH
-    usual, found = await timed(registry, f"{server.host}/beside/app:usual")
-    assert found == BOTH
-
-    async def hang(_: Asked, __: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(60)
-
+    known = Reference.parse(f"{server.host}/beside/app:known")
+    for each in (registry, calm):
+        assert isinstance(await each.platforms(known, ANYBODY), ImagePlatforms)
     async with FaultServer(authority, hang) as hanging:
         waits = [asyncio.create_task(outcome(registry, f"{hanging.host}/app:{each}")) for each in range(8)]
         while len(hanging.asked) < 8:  # noqa: ASYNC110 - a list tells nobody
             await asyncio.sleep(0.005)
-        began = time.thread_time()  # of the processor: other tests may have it for a while
-        assert isinstance(registry.known(Reference.parse(f"{server.host}/beside/app:known"), ANYBODY), ImagePlatforms)
-        assert time.thread_time() - began < 0.005
-        seconds, found = await timed(registry, f"{server.host}/beside/app:unknown")
-        assert found == BOTH
-        assert seconds < 5 * usual + 0.5  # the same work, on machines that do other things besides
-        assert await asyncio.gather(*waits) == [Reason.TIMED_OUT] * 8
-        assert (await timed(registry, f"{hanging.host}/app:9"))[1] is Reason.TIMED_OUT
-        assert len(hanging.asked) == 8
+        assert min(_at_once(registry, known) for _ in range(TRIES)) < 0.005
+        names = [f"{server.host}/beside/app:{tag}" for tag in tags]
+        took = [(await timed(calm, name), await timed(registry, name)) for name in names]  # in turns
+        assert registry.stats.in_flight == 8, "they were to hang meanwhile"
+        for wait in waits:
+            wait.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+    usual, beside = (min(each) for each in zip(*took, strict=True))
+    assert beside < 5 * usual + 0.1
 
 
-async def timed(registry: Registry, name: str) -> tuple[float, list[str] | Reason]:
-    """How long a look-up takes, and its outcome."""
+async def test_a_registry_that_hangs_is_spared_once_its_look_ups_have_timed_out(
+    authority: CertificateAuthority, made: Make, options: RegistryOptions
+) -> None:
+    """Whoever comes next is told the same, and does not wait for it."""
+    registry = made(replace(options, lookup_timeout=1.0))
+    async with FaultServer(authority, hang) as hanging:
+        names = [f"{hanging.host}/app:{each}" for each in range(8)]
+        assert await asyncio.gather(*(outcome(registry, name) for name in names)) == [Reason.TIMED_OUT] * 8
+        asked = len(hanging.asked)
+        assert await outcome(registry, f"{hanging.host}/app:9") is Reason.TIMED_OUT
+        assert len(hanging.asked) == asked <= 8
+
+
+def _at_once(registry: Registry, known: Reference) -> float:
+    """How long the processor works on the answer for an image that is known: other tests may have it for a while."""
+    began = time.thread_time()
+    assert isinstance(registry.known(known, ANYBODY), ImagePlatforms)
+    return time.thread_time() - began
+
+
+async def timed(registry: Registry, name: str) -> float:
+    """How long a look-up takes, which finds its image."""
     began = time.perf_counter()
-    found = await outcome(registry, name)
-    return time.perf_counter() - began, found
+    assert await outcome(registry, name) == BOTH
+    return time.perf_counter() - began

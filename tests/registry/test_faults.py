@@ -6,7 +6,6 @@ import asyncio
 import gzip
 import hashlib
 import socket
-import statistics
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -22,6 +21,7 @@ from rightarch.registry import AnonymousKeychain, Chain, Credential, InMemoryKey
 from rightarch.registry.circuit import LONGEST_PAUSE
 from tests.images import Entry, RegistryServer, attested, index, single
 from tests.registry.faults import Asked, FaultServer, answer, fixed
+from tests.support.ticks import Ticks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -182,7 +182,7 @@ async def test_every_request_accepts_all_four_types(
 
 async def until_idle(registry: Registry) -> None:
     """Return when no look-up is running."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while registry.stats.in_flight:  # noqa: ASYNC110 - a counter has no event
             await asyncio.sleep(0.01)
 
@@ -323,8 +323,10 @@ async def test_one_byte_at_a_time(
 
     async with FaultServer(authority, drip) as server:
         started = time.monotonic()
-        error = await error_of(made(replace(options, lookup_timeout=0.4)), server)
-        assert 0.4 <= time.monotonic() - started < 4
+        with Ticks() as ticks:
+            error = await error_of(made(replace(options, lookup_timeout=0.4)), server)
+        assert time.monotonic() - started >= 0.4
+        assert ticks.seconds < 4
     assert (error.reason, error.transient) == (Reason.TIMED_OUT, True)
 
 
@@ -355,19 +357,20 @@ async def test_a_namespace_with_hundreds_of_hanging_hosts_harms_itself(
     options: RegistryOptions, made: Callable[[RegistryOptions], Registry]
 ) -> None:
     """It gets no more places than it leaves: another namespace's images, on a registry that is well, take no longer."""
-    registry = made(options)
+    registry, calm = made(options), made(options)
     with RegistryServer() as healthy, socket.create_server(("127.0.0.1", 0), backlog=1024) as silent:
         ours, theirs = Chain((), asker="ours"), Chain((), asker="theirs")
         names = [healthy.push(f"fair/app{number}", "1", single("linux/arm64", f"fair{number}")) for number in range(20)]
-        usual = [await timed(registry, Reference.parse(name), ours) for name in names[:10]]
         hosts = [f"n{number}.localhost:{silent.getsockname()[1]}" for number in range(600)]
         waits = [asyncio.create_task(registry.platforms(Reference.parse(f"{host}/app:1"), theirs)) for host in hosts]
         await begun()
         assert registry.stats.in_flight == options.max_lookups // 2
         assert registry.stats.refused == 600 - options.max_lookups // 2
-        beside = [await timed(registry, Reference.parse(name), ours) for name in names[10:]]
+        references = [Reference.parse(name) for name in names]
+        took = [(await timed(calm, each, ours), await timed(registry, each, ours)) for each in references]  # in turns
         assert registry.stats.in_flight == options.max_lookups // 2, "they were to hang meanwhile"
-        assert statistics.median(beside) < 2 * statistics.median(usual) + 0.02
+        usual, beside = (sorted(each)[len(names) // 4] for each in zip(*took, strict=True))
+        assert beside < 2 * usual + 0.02
         for task in waits:
             task.cancel()
         await asyncio.gather(*waits, return_exceptions=True)
@@ -376,7 +379,7 @@ async def test_a_namespace_with_hundreds_of_hanging_hosts_harms_itself(
 async def begun() -> None:
     """Wait until all that was begun only waits itself: until nothing is worked on, however busy the machine is."""
     spent = -1.0
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while time.process_time() - spent > 0.002:
             spent = time.process_time()
             await asyncio.sleep(0.2)
@@ -401,7 +404,7 @@ async def test_failures_leave_nothing_behind(
 
     async def hang(_: Asked, writer: asyncio.StreamWriter) -> None:
         if not healthy.is_set():
-            await asyncio.sleep(30)
+            await asyncio.sleep(600)
         writer.write(answer(200, BODY, content_type=KIND))
 
     async with FaultServer(authority, hang) as server:
@@ -409,7 +412,10 @@ async def test_failures_leave_nothing_behind(
         assert {error.reason for error in errors} == {Reason.TIMED_OUT}
         assert registry.stats.in_flight == 0
         healthy.set()
-        clock.now += LONGEST_PAUSE
-        await outcome(registry, server, "probe:1")
-        found = await asyncio.gather(*(outcome(registry, server, f"other:{number}") for number in range(4)))
+        for _ in range(10):  # a busy machine may need more than the second that a look-up has here
+            clock.now += LONGEST_PAUSE
+            await outcome(registry, server, "probe:1")
+            found = await asyncio.gather(*(outcome(registry, server, f"other:{number}") for number in range(4)))
+            if all(isinstance(each, ImagePlatforms) for each in found):
+                break
     assert [texts(each) for each in found] == [["linux/amd64", "linux/arm64"]] * 4

@@ -11,6 +11,7 @@ import re
 import select
 import subprocess
 import sys
+import threading
 import time
 from base64 import b64encode
 from pathlib import Path
@@ -25,7 +26,7 @@ from tests.registry.conftest import ALICE_PASSWORD
 from tests.registry.faults import FaultServer, answer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.controlplane import CertificateAuthority
     from tests.registry.faults import Asked
@@ -449,14 +450,20 @@ def test_what_a_registry_says_does_not_reach_the_terminal(
 
 def test_a_slow_registry_is_told_of_on_a_terminal(authority: CertificateAuthority, environment: dict[str, str]) -> None:
     """What is waited for is shown after a second, within the terminal's width, and gone afterwards."""
+    told = threading.Event()
 
     async def handle(_: Asked, writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(1.8)
+        while not told.is_set():  # noqa: ASYNC110 - it is set by another thread
+            await asyncio.sleep(0.02)
         writer.write(answer(404))
+
+    def see(shown: bytes) -> None:
+        if b"waiting for" in shown:
+            told.set()
 
     async def ask() -> tuple[int, str, str]:
         async with FaultServer(authority, handle) as faults:
-            return await asyncio.to_thread(on_a_terminal, environment, f"{faults.host}/a:1")
+            return await asyncio.to_thread(on_a_terminal, environment, f"{faults.host}/a:1", see)
 
     status, shown, name = asyncio.run(ask())
     assert status == 3
@@ -465,8 +472,10 @@ def test_a_slow_registry_is_told_of_on_a_terminal(authority: CertificateAuthorit
     assert f"\r\x1b[2Krightarch: {name}: registry" in shown
 
 
-def on_a_terminal(environment: dict[str, str], name: str) -> tuple[int, str, str]:
-    """Status and all that a terminal was sent, and the name."""
+def on_a_terminal(
+    environment: dict[str, str], name: str, see: Callable[[bytes], None] = lambda _: None
+) -> tuple[int, str, str]:
+    """Status and all that a terminal was sent, and the name; all that it was sent so far is shown meanwhile."""
     ours, theirs = pty.openpty()
     command = [str(PROGRAM), "image", "inspect", name]
     with subprocess.Popen(command, env=environment, stdout=theirs, stderr=theirs, stdin=subprocess.DEVNULL) as process:
@@ -479,6 +488,7 @@ def on_a_terminal(environment: dict[str, str], name: str) -> tuple[int, str, str
                 shown += os.read(ours, 4096)
             except OSError:  # how a terminal says that nobody writes to it any more
                 break
+            see(shown)
     os.close(ours)
     return process.returncode, shown.decode(), name
 

@@ -47,7 +47,7 @@ class Clock:
 
 def client(clock: Clock | None = None) -> tuple[Registry, Seen]:
     """The real client, observed."""
-    options = RegistryOptions(allow_loopback=True)
+    options = RegistryOptions(allow_loopback=True, lookup_timeout=60)
     registry, seen = Registry(options, clock=clock) if clock else Registry(options), Seen()
     registry.observer = seen
     return registry, seen
@@ -55,7 +55,7 @@ def client(clock: Clock | None = None) -> tuple[Registry, Seen]:
 
 async def settled(registry: Registry) -> None:
     """Let the look-ups in flight end."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while registry.stats.in_flight:  # noqa: ASYNC110 - nothing tells of the end but this number
             await asyncio.sleep(0.01)
 

@@ -19,6 +19,7 @@ from rightarch.registry import AnonymousKeychain, Credential, InMemoryKeychain, 
 from tests.controlplane import binary, free_port
 from tests.images import Entry, Image, RegistryServer, TokenServer, artifact, attested, index, single
 from tests.registry.conftest import ALICE_PASSWORD, Clock
+from tests.support.ticks import Ticks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,8 +70,8 @@ async def error_of(registry: Registry, reference: Reference, keychain: Keychain 
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Return when the condition holds; fail after ten seconds."""
-    async with asyncio.timeout(10):
+    """Return when the condition holds; fail after a minute."""
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - what is waited for happens in other processes too
             await asyncio.sleep(0.01)
 
@@ -385,8 +386,10 @@ async def test_a_registry_that_hangs(
     server.process.pause()
     try:
         started = time.monotonic()
-        error = await error_of(registry, Reference.parse(f"{server.host}/shapes/index:1"))
-        assert 0.3 <= time.monotonic() - started < 5
+        with Ticks() as ticks:
+            error = await error_of(registry, Reference.parse(f"{server.host}/shapes/index:1"))
+        assert time.monotonic() - started >= 0.3
+        assert ticks.seconds < 5
     finally:
         server.process.resume()
     assert (error.reason, error.transient) == (Reason.TIMED_OUT, True)
@@ -518,7 +521,7 @@ async def test_crane_agrees(
 
     def crane(*arguments: str) -> str | None:
         command = [str(binary("crane")), *arguments]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=30)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
         return done.stdout.strip() if done.returncode == 0 else None
 
     assert crane("digest", reference) == found.digest

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ import pytest
 from rightarch.errors import ImageError
 from rightarch.reasons import Reason
 from rightarch.reference import Reference
-from rightarch.registry import AnonymousKeychain, Credential, InMemoryKeychain, Registry, RegistryOptions
+from rightarch.registry import AnonymousKeychain, Credential, InMemoryKeychain, Registry, RegistryOptions, client
 from rightarch.registry.configuration import Configuration
 from rightarch.registry.endpoint import Endpoint, Way
 from rightarch.registry.hosts import DEFAULT
@@ -22,6 +21,7 @@ from tests.controlplane import free_port
 from tests.images import RegistryServer, attested
 from tests.registry.faults import FaultServer, answer, fixed
 from tests.registry.proxy import Proxy
+from tests.support.ticks import Ticks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,6 +34,15 @@ if TYPE_CHECKING:
 OLD, NEW = attested("linux/amd64", salt="old"), attested("linux/arm64", salt="new")
 NAME = "registry.example/app:1"
 """An image of a registry that does not exist: nobody may ask for its address."""
+
+
+MIRROR_SECONDS = client.MIRROR_SECONDS
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mirror that is well may take its time, on a busy machine."""
+    monkeypatch.setattr(client, "MIRROR_SECONDS", 60.0)
 
 
 @pytest.fixture(scope="module")
@@ -134,22 +143,24 @@ async def test_a_mirror_that_is_away_or_lies(upstream: RegistryServer, made: Mak
 
 
 async def test_a_mirror_that_hangs_costs_seconds_once(
-    upstream: RegistryServer, made: Make, options: RegistryOptions
+    upstream: RegistryServer, made: Make, options: RegistryOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is waited for only so long that the next host can still be asked; then its circuit is open."""
+    monkeypatch.setattr(client, "MIRROR_SECONDS", MIRROR_SECONDS)
 
     async def hang(*_: object) -> None:
-        await asyncio.sleep(60)
+        await asyncio.sleep(600)
 
     async with FaultServer(None, hang) as hanging:
         configured = {DEFAULT: endpoints(hanging.host, upstream.host)}
         registry = made(replace(options, registries=configured))
         names = [f"registry.example/app:{tag}" for tag in ("1", "2", "3")]
         assert (await asyncio.gather(*(outcome(registry, name) for name in names)))[0] == ["linux/arm64"]
-        began = time.monotonic()
-        assert await outcome(registry, "registry.example/only/here:1") == ["linux/arm64"]
-        assert time.monotonic() - began < 1.0
-        assert len(hanging.asked) == 3
+        asked = len(hanging.asked)
+        with Ticks() as ticks:
+            assert await outcome(registry, "registry.example/only/here:1") == ["linux/arm64"]
+        assert ticks.seconds < MIRROR_SECONDS / 2
+        assert len(hanging.asked) == asked <= 3
 
 
 async def test_credentials_are_for_the_registry_that_they_name(made: Make, options: RegistryOptions) -> None:

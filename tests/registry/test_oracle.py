@@ -46,7 +46,7 @@ class Crane:
     def __call__(self, *arguments: str) -> bytes | None:
         """What it prints; None where it fails."""
         command = [str(binary("crane")), *arguments]
-        done = subprocess.run(command, env=self._environment, capture_output=True, check=False, timeout=30)
+        done = subprocess.run(command, env=self._environment, capture_output=True, check=False, timeout=120)
         return done.stdout if done.returncode == 0 else None
 
     def digest(self, name: str, platform: str | None = None) -> str | None:
@@ -150,7 +150,7 @@ async def test_skopeo_agrees(
 
     def skopeo(*options: str, name: str = name) -> bytes:
         command = ["skopeo", "inspect", f"--cert-dir={tmp_path}", "--no-creds", *options, f"docker://{name}"]
-        return subprocess.run(command, capture_output=True, check=True, timeout=30).stdout
+        return subprocess.run(command, capture_output=True, check=True, timeout=120).stdout
 
     found = await Inspector(registry, ANYBODY).inspect(Reference.parse(name))
     assert await asyncio.to_thread(skopeo, "--raw") == found.contents.document.body

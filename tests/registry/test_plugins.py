@@ -7,7 +7,6 @@ import json
 import os
 import stat
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from rightarch.registry import plugins as under_test
 from rightarch.registry.plugins import Plugins
 from rightarch.registry.providers import Provider, check_programs, load
 from tests.images import single
+from tests.support.ticks import Ticks
 
 from .conftest import ALICE_PASSWORD, Clock
 
@@ -202,6 +202,7 @@ def test_plugins_run_in_the_loop_of_the_processes(tmp_path: Path, monkeypatch: p
             folder.mkdir(exist_ok=True)
             if script:
                 program(folder, script)
+            monkeypatch.setattr(under_test, "PLUGIN_SECONDS", 0.5 if "sleep" in (script or "") else 60.0)
             try:
                 found[name] = bool(await plugins(folder).credentials(IMAGE))
             except UnresolvedImage:
@@ -213,7 +214,6 @@ def test_plugins_run_in_the_loop_of_the_processes(tmp_path: Path, monkeypatch: p
         before = descriptors()
         return await ask(), descriptors() - before
 
-    monkeypatch.setattr(under_test, "PLUGIN_SECONDS", 0.5)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         found, left = runner.run(twice())
     assert [name for name, answered in found.items() if answered] == ["an answer"]
@@ -233,13 +233,16 @@ async def test_a_plugin_that_hangs_is_ended_with_its_children(
     tmp_path: Path, script: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Within its time; also where only a child of it holds on to what it was to say."""
-    monkeypatch.setattr(under_test, "PLUGIN_SECONDS", 0.5)
     program(tmp_path, f'echo $$ > "$0.pid"\n{script}')
-    begun = time.monotonic()
-    with pytest.raises(UnresolvedImage):
-        await plugins(tmp_path).credentials(IMAGE)
-    assert time.monotonic() - begun < 5
-    group = int((tmp_path / "provider.pid").read_text())
+    written = tmp_path / "provider.pid"
+    for seconds in (0.5, 20.0):  # a busy machine may need longer to begin with the script
+        monkeypatch.setattr(under_test, "PLUGIN_SECONDS", seconds)
+        with Ticks() as ticks, pytest.raises(UnresolvedImage):
+            await plugins(tmp_path).credentials(IMAGE)
+        assert ticks.seconds < seconds + 4.5
+        if written.exists():
+            break
+    group = int(written.read_text())
     with pytest.raises(ProcessLookupError):
         await _gone(group)
 
@@ -320,6 +323,6 @@ async def _credentials(keychain: Plugins) -> list[str]:
 
 async def _gone(group: int) -> None:
     """Raise ProcessLookupError once no process of a group is left."""
-    for _ in range(50):
+    for _ in range(600):
         os.killpg(group, 0)
         await asyncio.sleep(0.1)

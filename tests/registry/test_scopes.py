@@ -240,6 +240,6 @@ async def test_the_time_of_a_denial_tells_nothing(
 
 async def settled(registry: Registry) -> None:
     """Let the look-ups in flight end."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while registry.stats.in_flight:  # noqa: ASYNC110 - nothing tells of the end but this number
             await asyncio.sleep(0.01)
