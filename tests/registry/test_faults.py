@@ -412,6 +412,7 @@ async def test_failures_leave_nothing_behind(
         assert {error.reason for error in errors} == {Reason.TIMED_OUT}
         assert registry.stats.in_flight == 0
         healthy.set()
+        found: list[ImagePlatforms | ImageError] = []
         for _ in range(10):  # a busy machine may need more than the second that a look-up has here
             clock.now += LONGEST_PAUSE
             await outcome(registry, server, "probe:1")

@@ -68,6 +68,7 @@ async def test_what_fails_is_told_and_the_rest_is_known(
             await asyncio.sleep(60)
         writer.write(answer(429, retry_after="60") if "/limited/" in asked.path else answer(500))
 
+    found: dict[str, Any] = {}
     async with FaultServer(authority, handle) as limits, FaultServer(authority, handle) as fails:
         for seconds in (2, 20):  # a busy machine may need longer for those that answer
             found = await report(
