@@ -1,27 +1,19 @@
 """Reasons: one documented word for each outcome, alike in labels, events, metrics, messages and tests."""
 
-from enum import StrEnum
+from rightarch.word import Word
 
 
-class Reason(StrEnum):
+class Reason(Word):
     """Why a pod was decided as it was, or why an image's platforms are not known.
 
     Each member carries ``meaning`` (one sentence for people), ``transient`` (whether asking again may help) and
     ``advice`` (what to do about it).
     """
 
-    meaning: str
-    transient: bool
-    advice: str
-
-    def __new__(cls, value: str, meaning: str = "", transient: bool = False, advice: str = "") -> "Reason":  # noqa: PYI034 - the form that enum prescribes
-        """Make a member that is its own label value and knows its meaning."""
-        member = str.__new__(cls, value)
-        member._value_ = value
-        member.meaning = meaning
-        member.transient = transient
-        member.advice = advice
-        return member
+    def __init__(self, value: str, meaning: str = "", transient: bool = False, advice: str = "") -> None:
+        super().__init__(value, meaning)
+        self.transient = transient
+        self.advice = advice
 
     # Decisions: every image of the pod is known, or none was asked for.
     CONSTRAINED = (
@@ -199,25 +191,17 @@ class Reason(StrEnum):
     )
 
 
-class Note(StrEnum):
+class Note(Word):
     """Something worth knowing beside the Reason.
 
     Each member carries ``meaning`` (one sentence for people), ``warns`` (whether the pod's creator is told) and
     ``advice`` (what to do about it).
     """
 
-    meaning: str
-    warns: bool
-    advice: str
-
-    def __new__(cls, value: str, meaning: str = "", warns: bool = False, advice: str = "") -> "Note":  # noqa: PYI034 - the form that enum prescribes
-        """Make a member that is its own text and knows its meaning."""
-        member = str.__new__(cls, value)
-        member._value_ = value
-        member.meaning = meaning
-        member.warns = warns
-        member.advice = advice
-        return member
+    def __init__(self, value: str, meaning: str = "", warns: bool = False, advice: str = "") -> None:
+        super().__init__(value, meaning)
+        self.warns = warns
+        self.advice = advice
 
     NO_CAPACITY = (
         "NoCapacity",

@@ -8,7 +8,6 @@ the template; what was decided stands on the workload's own metadata. Pure.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Final
 
 import orjson
@@ -22,6 +21,7 @@ from rightarch.pod import Pod
 from rightarch.policy import BUILT_IN, Effective
 from rightarch.policy.spec import When
 from rightarch.reasons import Reason
+from rightarch.word import Word
 
 KEY: Final = "rightarch.dev/template"
 """The annotation of a workload whose template was decided on: the Reason, the images, what was written."""
@@ -43,17 +43,8 @@ _DECIDED: Final = frozenset(
 )
 
 
-class Standing(StrEnum):
+class Standing(Word):
     """How the template of a workload stands; each member carries ``meaning``, one sentence for people."""
-
-    meaning: str
-
-    def __new__(cls, value: str, meaning: str = "") -> "Standing":  # noqa: PYI034 - the form that enum prescribes
-        """Make a member that is its own text and knows its meaning."""
-        member = str.__new__(cls, value)
-        member._value_ = value
-        member.meaning = meaning
-        return member
 
     OWNED = "Owned", "Another controller writes the workload: it is never touched."
     UNSEEN = "Unseen", "Rightarch never decided on the template: it is older than the install, or excluded."

@@ -6,7 +6,6 @@ and once as if each of them ran on the wanted architecture alone, which tells wh
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from typing import Any, Final
 
 from rightarch import pod as pods
@@ -20,21 +19,13 @@ from rightarch.policy import BUILT_IN, Effective
 from rightarch.reasons import Reason
 from rightarch.report.nodes import NAMING, Nodes
 from rightarch.report.workload import DAEMON_SET, Placed, Shape, Workload
+from rightarch.word import Word
 
 Image = ImagePlatforms | Failure
 
 
-class Verdict(StrEnum):
+class Verdict(Word):
     """What becomes of a workload on the wanted architecture; each member carries ``meaning``, one sentence."""
-
-    meaning: str
-
-    def __new__(cls, value: str, meaning: str = "") -> "Verdict":  # noqa: PYI034 - the form that enum prescribes
-        """Make a member that is its own text and knows its meaning."""
-        member = str.__new__(cls, value)
-        member._value_ = value
-        member.meaning = meaning
-        return member
 
     READY = "Ready", "All images have the architecture, and nothing of the workload speaks against it."
     READY_WITH_UPDATE = (
@@ -47,17 +38,8 @@ class Verdict(StrEnum):
     BLOCKED = "Blocked", "An image lacks the architecture."
 
 
-class Risk(StrEnum):
+class Risk(Word):
     """What may go wrong today; each member carries ``meaning``, one sentence."""
-
-    meaning: str
-
-    def __new__(cls, value: str, meaning: str = "") -> "Risk":  # noqa: PYI034 - likewise
-        """Make a member that is its own text and knows its meaning."""
-        member = str.__new__(cls, value)
-        member._value_ = value
-        member.meaning = meaning
-        return member
 
     MISPLACED = "misplaced", "A pod is on a node that one of its images can't run on."
     EXPOSED = "exposed", "The scheduler may put a pod on a node that one of its images can't run on."
