@@ -33,6 +33,8 @@ DECISION = "rightarch.dev/decision"
 PASSWORDS = {"alice": "password-of-alice-2f7c", "bob": "password-of-bob-91d0"}
 READERS = frozenset({"alice"})
 REPOSITORY = "private/app"
+UNASKED = "/api/v1/namespaces/kube-system/pods"
+"""Pods of whose creation no webhook is told."""
 ARM64 = [{"matchExpressions": [{"key": "kubernetes.io/arch", "operator": "In", "values": ["arm64"]}]}]
 
 
@@ -53,10 +55,12 @@ class World:
     def asked(self, *options: str) -> Iterator[WebhookServer]:
         """Another replica, which knows nothing of its own and is asked in place of the other."""
         with WebhookServer(self.plane.kubeconfig, registry_ca=self.ca, options=options, log_level="debug") as webhook:
-            self.register(webhook)
-            yield webhook
-            self.logs.append(self._kept(webhook.process.log))
-        self.register(self.webhook)
+            try:
+                self.register(webhook)
+                yield webhook
+            finally:
+                self.logs.append(self._kept(webhook.process.log))
+                self.register(self.webhook)
 
     @contextlib.contextmanager
     def controller(self, *options: str) -> Iterator[ControllerServer]:
@@ -65,9 +69,11 @@ class World:
         with ControllerServer(
             self.plane.kubeconfig, registry_ca=self.ca, options=quickly, log_level="debug"
         ) as controller:
-            wait_for(lambda: controller.leads, seconds=30)
-            yield controller
-            self.logs.append(self._kept(controller.process.log))
+            try:
+                wait_for(lambda: controller.leads)
+                yield controller
+            finally:
+                self.logs.append(self._kept(controller.process.log))
 
     def push(self, tag: str, repository: str = REPOSITORY) -> str:
         """Push an image for arm64; gives its name. By the host's name, which the token service has too."""
@@ -77,9 +83,13 @@ class World:
     def namespace(self, name: str) -> str:
         """Make a namespace, with its default ServiceAccount."""
         self.plane.kubectl("create", "namespace", name)
-        path = f"/api/v1/namespaces/{name}/serviceaccounts/default"
-        wait_for(lambda: self.api.get(path).is_success, seconds=30)
+        self.await_account(name)
         return name
+
+    def await_account(self, namespace: str) -> None:
+        """Wait until a namespace has its default ServiceAccount, without which there can be no pods."""
+        path = f"/api/v1/namespaces/{namespace}/serviceaccounts/default"
+        wait_for(lambda: self.api.get(path).is_success)
 
     def secret(self, namespace: str, name: str, user: str, *, legacy: bool = False) -> None:
         """Make or change a user's pull secret."""
@@ -97,25 +107,43 @@ class World:
         self.plane.apply(item)
 
     def create(self, namespace: str, image: str, *secrets: str, **more: object) -> str:
-        """Create a pod; gives its Reason."""
+        """Create a pod, and another if the registry was too slow to be heard in its admission; gives the Reason."""
+        reason = wait_for(lambda: self._in_time(namespace, image, *secrets, **more))
+        assert reason
+        return reason
+
+    def _in_time(self, namespace: str, image: str, *secrets: str, **more: object) -> str | None:
+        """The Reason of a pod that is created; None where its image was not known in time."""
         names = {"imagePullSecrets": [{"name": name} for name in secrets]} if secrets else {}
         spec = {"containers": [{"name": "main", "image": image}], **names, **more}
         item = {"apiVersion": "v1", "kind": "Pod", "metadata": {"generateName": "p-"}, "spec": spec}
         stored = self.api.post(f"/api/v1/namespaces/{namespace}/pods", json=item).raise_for_status().json()
-        reason: str = stored["metadata"].get("labels", {}).get(DECISION, "")
+        reason: str = stored["metadata"]["labels"][DECISION]
         assert (terms(stored["spec"]) == ARM64) == (reason == "Constrained")
-        return reason
+        return None if reason == "TimedOut" else reason
 
     def fact(self, scope: str, image: str) -> Object | None:
         """The object about an image in a scope, if there is one."""
         response = self.api.get(f"{COLLECTION}/{name_of((scope, image))}")
         return response.json() if response.is_success else None
 
-    def reads(self, mark: int = 0) -> list[str]:
-        """What Rightarch read of Secrets and ServiceAccounts: verb and name."""
-        events = (json.loads(line) for line in self.audit.read_text().splitlines() if line.endswith("}"))
-        ours = [event for event in events if event.get("userAgent", "").startswith("rightarch/")]
-        return [f"{e['verb']} {e['objectRef']['resource']} {e['objectRef'].get('name')}" for e in ours][mark:]
+    def reads(self, *namespaces: str, mark: int = 0) -> list[str]:
+        """What Rightarch read of Secrets and ServiceAccounts of some namespaces: verb and name."""
+        lines = self.audit.read_text().rpartition("\n")[0].splitlines()  # without one that is not written to its end
+        events = (json.loads(line) for line in lines)
+        ours = (event for event in events if event.get("userAgent", "").startswith("rightarch/"))
+        read = [(event["verb"], event["objectRef"]) for event in ours]
+        asked = [(verb, thing) for verb, thing in read if thing.get("namespace") in {None, *namespaces}]
+        return [f"{verb} {thing['resource']} {thing.get('name')}" for verb, thing in asked][mark:]
+
+    def wait_seen(self) -> None:
+        """Wait until the webhook has as many facts as the cluster, which gets none meanwhile."""
+        wait_for(self._is_seen)
+
+    def _is_seen(self) -> bool:
+        before, metrics = stored(self), self.webhook.metrics()
+        seen = metrics["rightarch_image_facts"] + metrics["rightarch_image_facts_untrusted"]
+        return seen == len(before) and stored(self) == before
 
     def _kept(self, log: Path) -> Path:
         kept = self.audit.parent / f"log-{len(self.logs)}"
@@ -125,7 +153,7 @@ class World:
     def register(self, webhook: WebhookServer) -> None:
         """Have the API server ask a replica, and wait until it does."""
         self.plane.apply(webhook.configuration(), workloads_configuration(webhook))
-        wait_for(lambda: self._asks(webhook), seconds=30)
+        wait_for(lambda: self._asks(webhook))
 
     def _asks(self, webhook: WebhookServer) -> bool:
         """Whether the API server asks a replica now."""
@@ -149,7 +177,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         audit = folder / "audit.log"
         plane = stack.enter_context(ControlPlane(kwok=False, api_server_flags=audited(folder, audit)))
         plane.kubectl("apply", "-f", "-", input=DEFINITION)
-        plane.kubectl("wait", "--for=condition=Established", f"crd/{CRD}", "--timeout=20s")
+        plane.kubectl("wait", "--for=condition=Established", f"crd/{CRD}", "--timeout=60s")
         plane.apply(*(fake_node(f"node-{architecture}", architecture) for architecture in ("amd64", "arm64")))
         readers = {REPOSITORY: READERS, "private/late": READERS}
         tokens = stack.enter_context(TokenServer(authority, users=PASSWORDS, readers=readers))
@@ -208,9 +236,8 @@ def test_a_private_image_is_read_once_with_the_pods_secret(world: World) -> None
     """Then it is known for the namespace's pods with that secret: no Secret is read, no registry asked."""
     team, image = world.namespace("warm"), world.push("warm")
     world.secret(team, "regcred", "alice")
-    mark = len(world.reads())
     assert world.create(team, image, "regcred") == "Constrained"
-    assert world.reads(mark) == ["get secrets regcred"]
+    assert world.reads(team) == ["get secrets regcred"]
     fact = wait_for(lambda: world.fact(pull_scope(team, ["regcred"]), image)) or {}
     assert fact["spec"] == {
         "scope": "Namespace",
@@ -220,12 +247,11 @@ def test_a_private_image_is_read_once_with_the_pods_secret(world: World) -> None
     }
     world.registry.forget()
     world.tokens.requests.clear()
-    mark = len(world.reads())
     for _ in range(20):
         assert world.create(team, image, "regcred") == "Constrained"
     with world.asked():  # one that has only the facts of the cluster
         assert world.create(team, image, "regcred") == "Constrained"
-    assert world.reads(mark) == []
+    assert world.reads(team) == ["get secrets regcred"]
     assert world.registry.requests() == []
     assert world.tokens.requests == []
 
@@ -258,9 +284,8 @@ def test_what_is_missing_or_damaged_is_left_out(world: World) -> None:
     damaged = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "damaged", "namespace": team}, "data": data}
     opaque = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "opaque", "namespace": team}}
     world.plane.apply(damaged | {"type": "kubernetes.io/dockerconfigjson"}, opaque)
-    mark = len(world.reads())
     assert world.create(team, image, "missing", "damaged", "opaque", "right") == "Constrained"
-    assert sorted(world.reads(mark)) == [f"get secrets {name}" for name in ("damaged", "missing", "opaque", "right")]
+    assert sorted(world.reads(team)) == [f"get secrets {name}" for name in ("damaged", "missing", "opaque", "right")]
 
 
 def test_what_one_namespace_reads_answers_no_other(world: World) -> None:
@@ -279,7 +304,7 @@ def test_what_one_namespace_reads_answers_no_other(world: World) -> None:
     assert world.create(other, image, "regcred") == "AccessDenied"
     assert world.fact(pull_scope(other, ["regcred"]), image) is None
     world.secret(other, "regcred", "alice")
-    assert wait_for(lambda: world.create(other, image, "regcred") == "Constrained", seconds=20)
+    assert wait_for(lambda: world.create(other, image, "regcred") == "Constrained")
 
 
 @pytest.mark.parametrize("change", ["rotated", "deleted"])
@@ -298,7 +323,7 @@ def test_a_secret_that_reads_no_more_ends_what_it_revealed(world: World, change:
     with world.asked():
         assert world.create(team, image, "regcred") == "AccessDenied"
         world.secret(team, "regcred", "alice")
-        assert wait_for(lambda: world.create(team, image, "regcred") == "Constrained", seconds=20)
+        assert wait_for(lambda: world.create(team, image, "regcred") == "Constrained")
         wait_for(lambda: not failing(world.fact(pull_scope(team, ["regcred"]), image)))
 
 
@@ -309,43 +334,51 @@ def test_templates_are_looked_up_with_their_service_accounts_secrets(world: Worl
     account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "builder", "namespace": team}}
     world.plane.apply(account | pulling("regcred"))
     world.plane.apply(workload("Deployment", team, "later", image, serviceAccountName="builder"))
-    mark = len(world.reads())
     with world.controller():
-        wait_for(lambda: world.fact(pull_scope(team, ["regcred"]), image), seconds=30)
-    assert set(world.reads(mark)) == {"get serviceaccounts builder", "get secrets regcred"}
-    time.sleep(0.5)  # until the webhook has seen it
+        wait_for(lambda: world.fact(pull_scope(team, ["regcred"]), image))
+    assert set(world.reads(team)) == {"get serviceaccounts builder", "get secrets regcred"}
+    world.wait_seen()
     world.registry.forget()
-    mark = len(world.reads())
+    mark = len(world.reads(team))
     world.plane.kubectl("scale", "deployment", "later", "--replicas=2", f"--namespace={team}")
     path = f"/api/v1/namespaces/{team}/pods"
-    pods = wait_for(lambda: found if len(found := world.api.get(path).json()["items"]) == 2 else None, seconds=30) or []
+    pods = wait_for(lambda: found if len(found := world.api.get(path).json()["items"]) == 2 else None) or []
     assert [pod["metadata"]["labels"][DECISION] for pod in pods] == ["Constrained"] * 2
     assert [pod["spec"]["imagePullSecrets"] for pod in pods] == [[{"name": "regcred"}]] * 2
-    assert world.reads(mark) == []
+    assert world.reads(team, mark=mark) == []
     assert world.registry.requests() == []
 
 
 def test_held_pods_are_released_by_what_their_own_secrets_read(world: World) -> None:
     """One look-up with them; without, the registry gives no access, which is no reason to wait."""
-    image, pods = world.push("held"), "/api/v1/namespaces/kube-system/pods"  # no webhook is asked there
+    image = world.push("held")
+    world.await_account("kube-system")
     world.secret("kube-system", "regcred", "alice")
-    for name, more in (("held-right", pulling("regcred")), ("held-none", {})):
-        gate = {"schedulingGates": [{"name": "rightarch.dev/platforms"}]}
-        spec = {"containers": [{"name": "main", "image": image}], **gate, **more}
-        metadata = {"name": name, "labels": {"rightarch.dev/gated": "true"}}
-        item = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
-        world.api.post(pods, json=item).raise_for_status()
-    mark = len(world.reads())
-    with world.controller():
-        for name, reason, expected in (("held-right", "Constrained", ARM64), ("held-none", "AccessDenied", None)):
-            path = f"{pods}/{name}"
-            wait_for(partial(_is_released, world, path), seconds=20)
-            pod = world.api.get(path).json()
-            assert (pod["metadata"]["labels"][DECISION], terms(pod["spec"])) == (reason, expected)
-        assert [read for read in world.reads(mark) if "regcred" in read] == ["get secrets regcred"]
-    for name in ("held-right", "held-none"):
-        world.api.delete(f"{pods}/{name}", params={"gracePeriodSeconds": 0}).raise_for_status()
-    world.plane.kubectl("delete", "secret", "regcred", "--namespace=kube-system")
+    try:
+        hold(world, "held-right", image, **pulling("regcred"))
+        hold(world, "held-none", image)
+        mark = len(world.reads("kube-system"))
+        with world.controller():
+            for name, reason, expected in (("held-right", "Constrained", ARM64), ("held-none", "AccessDenied", None)):
+                wait_for(partial(_is_released, world, f"{UNASKED}/{name}"))
+                pod = world.api.get(f"{UNASKED}/{name}").json()
+                assert (pod["metadata"]["labels"][DECISION], terms(pod["spec"])) == (reason, expected)
+            read = world.reads("kube-system", mark=mark)
+            assert [each for each in read if "regcred" in each] == ["get secrets regcred"]
+    finally:
+        for name in ("held-right", "held-none"):
+            world.api.delete(f"{UNASKED}/{name}", params={"gracePeriodSeconds": 0})
+        world.plane.kubectl("delete", "secret", "regcred", "--namespace=kube-system")
+
+
+def hold(world: World, name: str, image: str, **more: object) -> None:
+    """Create a pod as the webhook leaves one that is held."""
+    gate = {"schedulingGates": [{"name": "rightarch.dev/platforms"}]}
+    spec = {"containers": [{"name": "main", "image": image}], **gate, **more}
+    metadata = {"name": name, "labels": {"rightarch.dev/gated": "true"}}
+    world.api.post(
+        UNASKED, json={"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+    ).raise_for_status()
 
 
 def _is_released(world: World, path: str) -> bool:
@@ -359,17 +392,16 @@ def test_daemon_sets_are_admitted_with_their_service_accounts_secrets(world: Wor
     world.plane.kubectl(
         "patch", "serviceaccount", "default", f"--namespace={team}", "-p", json.dumps(pulling("regcred"))
     )
-    mark = len(world.reads())
     assert template_terms(world, workload("DaemonSet", team, "agent", image)) == ARM64
-    assert world.reads(mark) == ["get serviceaccounts default", "get secrets regcred"]
-    mark = len(world.reads())
+    assert list(dict.fromkeys(world.reads(team))) == ["get serviceaccounts default", "get secrets regcred"]
+    mark = len(world.reads(team))
     assert template_terms(world, workload("DaemonSet", team, "own", own, **pulling("regcred"))) == ARM64
-    assert world.reads(mark) == ["get secrets regcred"]
+    assert world.reads(team, mark=mark) == ["get secrets regcred"]
     public = world.push("daemons", "public/app")
     assert world.create("default", public) == "Constrained"
-    mark = len(world.reads())
+    mark = len(world.reads(team))
     assert template_terms(world, workload("DaemonSet", team, "public", public)) == ARM64
-    assert world.reads(mark) == []
+    assert world.reads(team, mark=mark) == []
 
 
 def test_a_daemon_sets_private_image_may_be_pushed_late(world: World) -> None:
@@ -385,7 +417,7 @@ def test_a_daemon_sets_private_image_may_be_pushed_late(world: World) -> None:
     with world.controller():
         world.push("1", "private/late")
         path = f"/apis/apps/v1/namespaces/{team}/daemonsets/late"
-        wait_for(lambda: terms(world.api.get(path).json()["spec"]["template"]["spec"]) == ARM64, seconds=30)
+        wait_for(lambda: terms(world.api.get(path).json()["spec"]["template"]["spec"]) == ARM64)
 
 
 def test_the_controller_finds_out_that_a_right_was_lost(world: World) -> None:
@@ -397,16 +429,17 @@ def test_the_controller_finds_out_that_a_right_was_lost(world: World) -> None:
     for reference in (image, by_digest):
         world.plane.apply(object_of(reference, digest, ["linux/arm64"], 48, puller=(team, ["regcred"])))
     scope = pull_scope(team, ["regcred"])
+    days = {today()}
     with world.controller("--recheck-interval=2") as controller:
-        wait_for(lambda: controller.metrics()["rightarch_rechecks_total"] >= 4, seconds=30)
+        wait_for(lambda: controller.metrics()["rightarch_rechecks_total"] >= 4)
         for reference in (image, by_digest):
             assert not failing(world.fact(scope, reference))
         world.plane.kubectl("delete", "secret", "regcred", f"--namespace={team}")
         for reference in (image, by_digest):
-            wait_for(partial(lost, world, scope, reference), seconds=30)
+            wait_for(partial(lost, world, scope, reference))
     used = (world.fact(scope, by_digest) or {})["status"]["lastUsed"]
-    assert used == time.strftime("%Y-%m-%d", time.gmtime())
-    wait_for(lambda: world.create(team, by_digest, "regcred") == "AccessDenied", seconds=20)
+    assert used in days | {today()}
+    wait_for(lambda: world.create(team, by_digest, "regcred") == "AccessDenied")
 
 
 def test_facts_that_nobody_needs_are_deleted(world: World) -> None:
@@ -415,7 +448,7 @@ def test_facts_that_nobody_needs_are_deleted(world: World) -> None:
     puller = ("team", ["regcred"])
     names = {name: f"registry.example/collected/{name}:1" for name in ("unused", "used", "public", "private")}
     kept = [
-        object_of(names["used"], digest, ["linux/arm64"], days_unused=14),
+        object_of(names["used"], digest, ["linux/arm64"], days_unused=13),  # 14 when the day ends meanwhile
         object_of(names["public"], digest, ["linux/arm64"], 1),
         object_of(names["private"], digest, ["linux/arm64"], 48, puller=puller, days_unused=10),
     ]
@@ -426,10 +459,8 @@ def test_facts_that_nobody_needs_are_deleted(world: World) -> None:
     ]
     world.plane.apply(*kept, *gone)
     with world.controller() as controller:
-        wait_for(lambda: not set(map(name, gone)) & stored(world), seconds=30)
-        metrics = controller.metrics()
-        assert metrics['rightarch_image_facts_deleted_total{why="unused"}'] == 2
-        assert metrics['rightarch_image_facts_deleted_total{why="superseded"}'] == 1
+        wait_for(lambda: not set(map(name, gone)) & stored(world))
+        wait_for(lambda: deletions(controller) == {"unused": 2, "superseded": 1})
     assert set(map(name, kept)) <= stored(world)
 
 
@@ -438,16 +469,15 @@ def test_pull_secrets_are_read_only_where_that_is_allowed(world: World) -> None:
     team, other, image = world.namespace("allowed"), world.namespace("forbidden"), world.push("allowed")
     for namespace in (team, other):
         world.secret(namespace, "regcred", "alice")
-    mark = len(world.reads())
     with world.asked(f"--pull-secrets={team}"):
         assert world.create(other, image, "regcred") == "AccessDenied"
-        assert world.reads(mark) == []
+        assert world.reads(team, other) == []
         assert world.create(team, image, "regcred") == "Constrained"
     with world.asked("--pull-secrets=none"):
-        mark = len(world.reads())
+        mark = len(world.reads(team, other))
         assert world.create(team, image, "regcred") == "AccessDenied"
         assert template_terms(world, workload("DaemonSet", team, "forbidden", image)) is None
-        assert world.reads(mark) == []
+        assert world.reads(team, other, mark=mark) == []
 
 
 @pytest.mark.parametrize("scope", ["cluster", "namespace"])
@@ -477,8 +507,12 @@ def test_credential_providers_read_for_the_cluster_or_for_each_namespace(
 
 def test_no_log_has_a_secret(world: World) -> None:
     """At level debug, of all replicas and controllers of this module: no password, in no form."""
+    team, image = world.namespace("logged"), world.push("logged")
+    world.secret(team, "regcred", "alice")
+    with world.asked(), world.controller():
+        assert world.create(team, image, "regcred") == "Constrained"
     logs = [path.read_text() for path in world.logs] + [world.webhook.log()]
-    assert len(logs) > 5
+    assert len(logs) >= 3
     assert "looked up localhost" in "".join(logs)
     for user, password in PASSWORDS.items():
         for form in (password, encoded(password), encoded(f"{user}:{password}")):
@@ -503,9 +537,28 @@ def provider(folder: Path, host: str) -> list[str]:
 
 
 def template_terms(world: World, item: Object) -> object:
-    """The terms of a workload's template as it is stored when it is created."""
-    response = world.api.post(Resources(world.api).path(item), json=item)
+    """The terms of a workload's template as it is stored when it is created, once its image is known in time."""
+    collection = Resources(world.api).path(item)
+    wait_for(lambda: '"TimedOut"' not in said_of(world.api.post(collection, json=item, params={"dryRun": "All"})))
+    response = world.api.post(collection, json=item)
     return terms(response.raise_for_status().json()["spec"]["template"]["spec"])
+
+
+def said_of(response: httpx.Response) -> str:
+    """What the annotation of a workload says was decided on its template."""
+    said: str = response.raise_for_status().json()["metadata"]["annotations"]["rightarch.dev/template"]
+    return said
+
+
+def deletions(controller: ControllerServer) -> dict[str, float]:
+    """How many facts a controller has deleted, and why."""
+    metrics = controller.metrics()
+    return {why: metrics[f'rightarch_image_facts_deleted_total{{why="{why}"}}'] for why in ("unused", "superseded")}
+
+
+def today() -> str:
+    """The day, as facts name it; it may end in the middle of a test."""
+    return time.strftime("%Y-%m-%d", time.gmtime())
 
 
 def failing(fact: Object | None) -> Object | None:
