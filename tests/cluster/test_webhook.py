@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import base64
 import json
+import math
+import os
+import signal
 import socket
 import ssl
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
-from tests.controlplane import fake_node, wait_for
+from tests.controlplane import ApiError, fake_node, wait_for
 from tests.images import RegistryServer, push_samples
 from tests.support.balancer import Balancer
 from tests.support.json_patch import patched
 from tests.support.sidecar import SidecarInjector
+from tests.support.ticks import Ticks
 from tests.support.webhook import PATH, WebhookServer, configuration
 
 if TYPE_CHECKING:
@@ -30,6 +35,9 @@ if TYPE_CHECKING:
 KEY = "rightarch.dev/decision"
 PODS = "/api/v1/namespaces/default/pods"
 BUDGET = 1.0
+TRIES = 4
+STOP_SECONDS = 60
+"""After which a replica that was told to end is taken to hang."""
 FAILURES = "apiserver_admission_webhook_fail_open_count"
 API_SERVER = "192.0.2.7"
 SLICE = {
@@ -74,11 +82,19 @@ def world(control_plane: ControlPlane) -> Iterator[World]:
     ):
         images = push_samples(registry)
         control_plane.apply(webhook.configuration())
-        world = World(control_plane, api, webhook, images)
-        wait_for(lambda: KEY in labels(world.create(pod(images["samples/multi-arch:1.0"]), dryRun="All").json()))
-        yield world
-        control_plane.kubectl("delete", "mutatingwebhookconfiguration", "rightarch")
-        control_plane.kubectl("delete", "endpointslice", "kubernetes")
+        try:
+            world = World(control_plane, api, webhook, images)
+            for image in images.values():
+                wait_for(partial(is_known, world, image))
+            yield world
+        finally:
+            control_plane.kubectl("delete", "mutatingwebhookconfiguration", "rightarch")
+            control_plane.kubectl("delete", "endpointslice", "kubernetes")
+
+
+def is_known(world: World, image: str) -> bool:
+    """Whether the webhook is asked, and knows an image: its registry, or the webhook itself, may be slow for once."""
+    return labels(world.create(pod(image), dryRun="All").json()).get(KEY) == "Constrained"
 
 
 @pytest.fixture
@@ -112,22 +128,23 @@ def one_of(*architectures: str) -> list[dict[str, Any]]:
     return [{"matchExpressions": [{"key": "kubernetes.io/arch", "operator": "In", "values": list(architectures)}]}]
 
 
+def decided(world: World, item: dict[str, Any]) -> httpx.Response | None:
+    """Create a pod; None where its registry was not heard in time, and it is asked for the next one."""
+    response = world.create(item)
+    return None if labels(response.json()).get(KEY) == "Unresolved" else response
+
+
 def warning(response: httpx.Response) -> str:
     """What the API server tells the one who sent the request."""
     return str(response.headers.get("warning", ""))
 
 
 def placed(world: World, name: str) -> str:
-    """The architecture of the node that the scheduler chose, or why it chose none."""
-
-    def look() -> str:
-        found = world.api.get(f"{PODS}/{name}").json()
-        if node := found["spec"].get("nodeName"):
-            return labels(world.api.get(f"/api/v1/nodes/{node}").json())["kubernetes.io/arch"]
-        return next((str(each["reason"]) for each in found["status"].get("conditions", [])), "")
-
-    where: str = wait_for(look)
-    return where
+    """The architecture of the node that the scheduler chose, or why it chose none up to now."""
+    found = world.api.get(f"{PODS}/{name}").raise_for_status().json()
+    if node := found["spec"].get("nodeName"):
+        return labels(world.api.get(f"/api/v1/nodes/{node}").raise_for_status().json())["kubernetes.io/arch"]
+    return next((str(each["reason"]) for each in found["status"].get("conditions", []) if "reason" in each), "")
 
 
 @pytest.mark.parametrize(
@@ -149,7 +166,9 @@ def test_a_pod_lands_only_where_its_image_runs(
     assert labels(created)[KEY] == "Constrained"
     assert ("rightarch: NoCapacity: " in warning(response)) == (where == {"Unschedulable"})
     assert warning(response).count("rightarch: ") <= 1
-    assert placed(world, created["metadata"]["name"]) in where
+    name = created["metadata"]["name"]
+    wait_for(lambda: placed(world, name) in where)  # it may be too early for the nodes, but not for a wrong one
+    assert placed(world, name) in where
 
 
 def test_images_without_a_common_architecture_leave_the_spec_and_warn(world: World) -> None:
@@ -170,7 +189,9 @@ def test_a_contradiction_is_left_alone_and_told(world: World) -> None:
 
 def test_an_image_that_does_not_exist_is_admitted_with_its_reason(world: World) -> None:
     """The kubelet's own error reaches the user; ours comes first, as a warning."""
-    response = world.create(pod(world.image("multi-arch").replace(":1.0", ":none")))
+    absent = pod(world.image("multi-arch").replace(":1.0", ":none"))
+    response = wait_for(lambda: decided(world, absent))
+    assert response
     assert (labels(response.json())[KEY], terms(response.json())) == ("ImageNotFound", None)
     assert "rightarch: ImageNotFound" in warning(response)
 
@@ -178,33 +199,43 @@ def test_an_image_that_does_not_exist_is_admitted_with_its_reason(world: World) 
 def test_the_api_servers_are_asked_for_no_image(world: World) -> None:
     """Also by the addresses behind the Service kubernetes, of which the kubeconfig says nothing."""
     wait_for(lambda: any("endpointslices" in line and "objects=1" in line for line in world.webhook.log().splitlines()))
-    response = world.create(pod(f"{API_SERVER}:6443/app:1"))
+    response = wait_for(lambda: decided(world, pod(f"{API_SERVER}:6443/app:1")))
+    assert response
     assert labels(response.json())[KEY] == "AddressRefused"
     assert "is the API server" in warning(response)
 
 
 def test_a_pod_whose_registry_hangs_is_admitted_within_the_budget(world: World, hanging: str) -> None:
     """Unchanged but for why, and its creator is told."""
-    begun = time.monotonic()
-    response = world.create(pod(f"{hanging}/app:1"))
-    assert BUDGET <= time.monotonic() - begun < 2 * BUDGET
+    with Ticks() as ticks:
+        begun = time.monotonic()
+        response = world.create(pod(f"{hanging}/app:1"))
+        assert time.monotonic() - begun >= BUDGET
+        assert ticks.seconds < 2 * BUDGET
     assert (labels(response.json())[KEY], terms(response.json())) == ("Unresolved", None)
     assert "rightarch: Unresolved" in warning(response)
 
 
 def test_a_known_image_does_not_queue_behind_hanging_ones(world: World, hanging: str) -> None:
-    """While eight pods wait for their budget to end, pods of a known image are admitted as if they were alone."""
-    world.create(pod(world.image("multi-arch")))
+    """While eight pods wait for their budget to end, pods of a known image are admitted as if they were alone.
+
+    On a machine that stalls in the middle it may take several tries to see that.
+    """
+    tries = (seconds_beside_hanging(world, f"{hanging}/try-{number}") for number in range(TRIES))
+    assert any(known < hung / 2 for known, hung in tries)
+
+
+def seconds_beside_hanging(world: World, repository: str) -> tuple[float, float]:
+    """The seconds that pods of a known image take at most while eight hang; and those that take at least."""
     with ThreadPoolExecutor(8) as pool:
-        waiting = [pool.submit(timed, world, pod(f"{hanging}/app-{index}:1")) for index in range(8)]
+        waiting = [pool.submit(timed, world, pod(f"{repository}/app-{index}:1")) for index in range(8)]
         time.sleep(BUDGET / 4)
         known = [timed(world, pod(world.image("multi-arch"))) for _ in range(3)]
-        still = sum(not each.done() for each in waiting)
-        slowest = [each.result() for each in waiting]
-    print(f"known beside hanging: {max(known):.3f} s at most; hanging: {min(slowest):.3f} to {max(slowest):.3f} s")
-    assert still == 8
-    assert min(slowest) >= BUDGET
-    assert max(known) < min(slowest) / 2
+        meanwhile = not any(each.done() for each in waiting)
+        hung = [each.result() for each in waiting]
+    print(f"known beside hanging: {max(known):.3f} s at most; hanging: {min(hung):.3f} to {max(hung):.3f} s")
+    assert min(hung) >= BUDGET
+    return max(known) if meanwhile else math.inf, min(hung)
 
 
 def timed(world: World, item: dict[str, Any]) -> float:
@@ -313,10 +344,11 @@ def test_a_field_of_the_wrong_type_is_refused_by_its_path(world: World) -> None:
 
 def test_the_api_servers_own_deadline_is_kept(world: World, hanging: str) -> None:
     """A webhook that is registered with a time-out of a second waits for nobody."""
-    patient, hasty = (said_of(world, pod(f"{hanging}/app:{timeout}"), timeout) for timeout in ("5s", "1s"))
-    assert "rightarch: Unresolved" in hasty[1]
+    patient = said_of(world, pod(f"{hanging}/patient:1"), "5s")
+    hasty = [said_of(world, pod(f"{hanging}/hasty:{number}"), "1s") for number in range(TRIES)]
+    assert all("rightarch: Unresolved" in said for _, said in hasty)
     assert patient[0] >= BUDGET
-    assert hasty[0] < patient[0]
+    assert min(seconds for seconds, _ in hasty) < BUDGET, "a machine may stall in some of them"
 
 
 def test_admissions_are_counted_and_health_is_told(world: World) -> None:
@@ -327,18 +359,22 @@ def test_admissions_are_counted_and_health_is_told(world: World) -> None:
     assert after['rightarch_admissions_total{reason="Constrained"}'] == before + 1
     assert after['rightarch_nodes{architecture="riscv64",os="linux"}'] >= 1
     assert after["rightarch_nodes_listed"] == 1
-    assert httpx.get(f"{world.webhook.health}/healthz", trust_env=False).text == "ok\n"
-    assert httpx.get(f"{world.webhook.health}/else", trust_env=False).status_code == 404
+    with httpx.Client(base_url=world.webhook.health, trust_env=False, timeout=30) as health:
+        assert health.get("/healthz").text == "ok\n"
+        assert health.get("/else").status_code == 404
 
 
 def test_pods_are_created_while_the_webhook_is_dead(world: World) -> None:
     """Unchanged; and decided again once it is back."""
     world.webhook.process.kill()
-    created = world.create(pod(world.image("arm64-only"))).json()
+    try:
+        created = world.create(pod(world.image("arm64-only"))).json()
+    finally:
+        world.webhook.process.start()
+        world.webhook.process.wait_ready()
     assert (terms(created), KEY in labels(created)) == (None, False)
-    world.webhook.process.start()
-    world.webhook.process.wait_ready()
-    wait_for(lambda: KEY in labels(world.create(pod(world.image("arm64-only"))).json()))
+    for image in world.images.values():
+        wait_for(partial(is_known, world, image))
 
 
 def test_the_webhook_outlives_the_api_server_and_sees_its_nodes_again(world: World) -> None:
@@ -346,20 +382,31 @@ def test_the_webhook_outlives_the_api_server_and_sees_its_nodes_again(world: Wor
     with world.plane.without("kube-apiserver"):
         time.sleep(1)
         assert "patch" in ask(world, pod(world.image("multi-arch"))).json()["response"]
-    world.plane.apply(fake_node("webhook-late", "loong64"))
-    late = 'rightarch_nodes{architecture="loong64",os="linux"}'
-    wait_for(lambda: world.webhook.metrics().get(late), seconds=60)
-    world.plane.kubectl("delete", "node", "webhook-late")
-    wait_for(lambda: late not in world.webhook.metrics(), seconds=60)
-    assert world.webhook.metrics()["rightarch_watch_failures_total"] > 0
+        wait_for(lambda: world.webhook.metrics()["rightarch_watch_failures_total"] > 0)
+    wait_for(lambda: applied(world, fake_node("webhook-late", "loong64")))
+    try:
+        late = 'rightarch_nodes{architecture="loong64",os="linux"}'
+        wait_for(lambda: world.webhook.metrics().get(late))
+    finally:
+        world.plane.kubectl("delete", "node", "webhook-late")
+    wait_for(lambda: late not in world.webhook.metrics())
+
+
+def applied(world: World, item: dict[str, Any]) -> bool:
+    """Whether the API server took an object: one that was just restarted may refuse to, for a moment."""
+    try:
+        world.plane.apply(item)
+    except ApiError:
+        return False
+    return True
 
 
 def test_a_replica_that_is_told_to_end_fails_no_admission(world: World, hanging: str) -> None:
     """Two replicas behind a balancer, pods that each wait for a registry, one replica ended: all are decided."""
-    options = ["--drain-seconds=3", f"--lookup-budget={BUDGET / 2}"]
+    budget = f"--lookup-budget={BUDGET / 2}"
     with (
-        WebhookServer(world.plane.kubeconfig, options=options) as first,
-        WebhookServer(world.plane.kubeconfig, options=options) as second,
+        WebhookServer(world.plane.kubeconfig, options=["--drain-seconds=60", budget]) as first,
+        WebhookServer(world.plane.kubeconfig, options=[budget]) as second,
         Balancer([first, second]) as balancer,
     ):
         bundle = first.folder / "both.crt"
@@ -368,7 +415,7 @@ def test_a_replica_that_is_told_to_end_fails_no_admission(world: World, hanging:
         try:
             wait_for(lambda: asked(world, first) or asked(world, second))
             before = failures(world)
-            undecided, created, answered = created_meanwhile(world, first, hanging)
+            undecided, created, answered = created_meanwhile(world, first, balancer, hanging)
             assert (undecided, failures(world) - before) == (0, 0)
             assert first.process.exit_status == 0
             print(f"{created} pods created while a replica ended that had answered for {answered} of them")
@@ -394,13 +441,15 @@ def failures(world: World) -> float:
     return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(FAILURES) and "rightarch" in line)
 
 
-def created_meanwhile(world: World, ending: WebhookServer, hanging: str) -> tuple[int, int, float]:
+def created_meanwhile(world: World, ending: WebhookServer, balancer: Balancer, hanging: str) -> tuple[int, int, float]:
     """Create pods by several threads while a replica is told to end, and does. There are always reviews in flight.
+
+    It drains until nobody is led to it any more, as the seconds of a cluster must be enough for, and then a little.
 
     Returns:
         How many of them were not decided, how many there are, and how many the replica had answered for before.
     """
-    ended = threading.Event()
+    ended, before = threading.Event(), answers(ending)
 
     def create(thread: int) -> list[bool]:
         decided: list[bool] = []
@@ -413,8 +462,12 @@ def created_meanwhile(world: World, ending: WebhookServer, hanging: str) -> tupl
         running = [pool.submit(create, thread) for thread in range(12)]
         try:
             time.sleep(1)
-            answered = answers(ending)
-            ending.process.stop(20)
+            wait_for(lambda: answers(ending) > before)
+            answered = answers(ending) - before
+            os.kill(ending.process.pid, signal.SIGTERM)
+            wait_for(lambda: ending.port not in balancer.ready)
+            time.sleep(2)
+            ending.process.stop(STOP_SECONDS)  # a second signal ends the draining
             time.sleep(1)
         finally:
             ended.set()
@@ -426,7 +479,7 @@ def direct(webhook: WebhookServer) -> httpx.Client:
     """A client of the endpoint itself, as the API server would be."""
     base = f"https://127.0.0.1:{webhook.port}"
     context = ssl.create_default_context(cafile=webhook.ca)
-    return httpx.Client(base_url=base, verify=context, trust_env=False, timeout=10)
+    return httpx.Client(base_url=base, verify=context, trust_env=False, timeout=30)
 
 
 def said_of(world: World, item: dict[str, Any], timeout: str) -> tuple[float, str]:

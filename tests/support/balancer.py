@@ -43,7 +43,7 @@ class Balancer:
         self._thread.join()
 
     async def _serve(self) -> None:
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
             await self._probe(client)
             server = await asyncio.start_server(self._connect, "127.0.0.1", self.port)
             self._loop = asyncio.get_running_loop()
@@ -57,6 +57,11 @@ class Balancer:
         for task in connections:
             task.cancel()
         await asyncio.gather(*connections, return_exceptions=True)
+
+    @property
+    def ready(self) -> frozenset[int]:
+        """The ports of those to which new connections go."""
+        return frozenset(self._ready)
 
     async def _probe(self, client: httpx.AsyncClient) -> None:
         ready = []
