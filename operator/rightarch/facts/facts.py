@@ -87,7 +87,10 @@ class Facts:
             f"{name}_untrusted", "ImagePlatforms that were passed over.", (), lambda: {(): float(memory.untrusted)}
         )
         metrics.gauge(
-            f"{name}_pending", "ImagePlatforms that wait to be written.", (), lambda: {(): float(len(recorder))}
+            f"{name}_pending",
+            "ImagePlatforms that wait to be written, or are being written.",
+            (),
+            lambda: {(): float(len(recorder) + writer.writing)},
         )
         metrics.counter(
             f"{name}_dropped", "What was learnt and found no room to wait.", (), lambda: {(): float(recorder.dropped)}

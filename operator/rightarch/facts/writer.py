@@ -35,11 +35,13 @@ class Writer:
     Attributes:
         writes: facts written, by what changed: ``created``, ``changed``, ``used``.
         failures: writes that failed, by the API server's status, or ``error``.
+        writing: whether one is under way.
     """
 
     def __init__(self, cluster: Cluster, memory: Memory, recorder: Recorder) -> None:
         self.writes: Counter[str] = Counter()
         self.failures: Counter[str] = Counter()
+        self.writing = False
         self._cluster, self._memory, self._recorder = cluster, memory, recorder
         self._given_up: dict[str, None] = {}  # names, in order: of what is gone, no more than that may be known
         memory.gone = self._hope
@@ -60,6 +62,7 @@ class Writer:
 
     async def _tried(self, key: Key, news: News) -> float:
         """Try to write; gives the seconds to wait before the next."""
+        self.writing = True
         try:
             await self._write(key, news)
         except asyncio.CancelledError:
@@ -67,6 +70,8 @@ class Writer:
             raise
         except Exception as error:  # noqa: BLE001 - whatever ends a connection, and whatever the client makes of it
             return self._failed(key, news, error)
+        finally:
+            self.writing = False
         self._pause, self._refused = FIRST_PAUSE, False
         return PACE
 
