@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 import orjson
 
+from tests.controlplane import wait_for
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -31,16 +33,28 @@ class Asking:
 
     def admit(self, images: Sequence[str], *, dry_run: bool = False) -> bool:
         """Ask about a pod with these images; whether the replica knew them all."""
+        return b'"Constrained"' in self._patch(images, dry_run=dry_run)
+
+    def admit_in_time(self, images: Sequence[str], *, dry_run: bool = False) -> bool:
+        """Ask likewise, and again as long as a registry is too slow to be heard."""
+        return b'"Constrained"' in wait_for(lambda: self._in_time(images, dry_run=dry_run))
+
+    def _in_time(self, images: Sequence[str], *, dry_run: bool) -> bytes:
+        """The patch; nothing where an image was not known in time."""
+        patch = self._patch(images, dry_run=dry_run)
+        return b"" if b'"TimedOut"' in patch else patch
+
+    def _patch(self, images: Sequence[str], *, dry_run: bool) -> bytes:
+        """What is to be done to a pod with these images, as JSON."""
         body = orjson.dumps(review(images, dry_run=dry_run))
         response = self._client.post(self._url, content=body, headers={"content-type": "application/json"})
-        patch = base64.b64decode(response.raise_for_status().json()["response"]["patch"])
-        return b'"Constrained"' in patch
+        return base64.b64decode(response.raise_for_status().json()["response"]["patch"])
 
 
 def admit(webhook: WebhookServer, *images: str, dry_run: bool = False) -> bool:
-    """Ask once, by a connection of its own."""
+    """Ask by a connection of its own, and again where a registry was too slow to be heard; whether all are known."""
     with Asking(webhook) as asking:
-        return asking.admit(images, dry_run=dry_run)
+        return asking.admit_in_time(images, dry_run=dry_run)
 
 
 def review(images: Sequence[str], *, dry_run: bool = False) -> dict[str, Any]:
