@@ -29,13 +29,14 @@ CERT_MANAGER = Path(__file__).with_name("cert-manager")
 INSTALLING = CHART.parents[1] / "docs" / "installing.md"
 CONFIGURATION = "mutatingwebhookconfiguration/rightarch"
 SECRET = "secret/rightarch-certificate"  # noqa: S105 - a name
+REVISION = "deployment.kubernetes.io/revision"
 BOTH_APPLIES = pytest.mark.parametrize("apply", ["server", "client"])  # Helm 4's way, and that of Helm 3
 
 
 @pytest.fixture
 def installed(release: Release) -> Iterator[Release]:
     """The release with the chart's own values; uninstalled afterwards."""
-    release.install({}, "--wait", "--timeout=60s")
+    release.install({}, "--wait", "--timeout=240s")
     yield release
     release.uninstall()
 
@@ -47,13 +48,23 @@ def get(release: Release, name: str) -> Object:
 
 
 def everything(release: Release) -> dict[str, Object]:
-    """All objects of the release as users wrote them: without status and bookkeeping."""
+    """All objects of the release as users wrote them: without status and bookkeeping.
+
+    A Deployment gets its first revision a moment after it was created, which is waited for.
+    """
+    return wait_for(lambda: _everything(release))
+
+
+def _everything(release: Release) -> dict[str, Object]:
+    """The same; nothing while a Deployment has no revision."""
     found = {}
     listed = release.plane.kubectl("get", "--filename=-", "--output=json", input=release.manifest())
     for item in json.loads(listed)["items"]:
         item.pop("status", None)
         for key in ("managedFields", "resourceVersion"):
             item["metadata"].pop(key, None)
+        if item["kind"] == "Deployment" and REVISION not in item["metadata"].get("annotations", {}):
+            return {}
         found[f"{item['kind']}/{item['metadata']['name']}"] = item
     return found
 
@@ -62,16 +73,21 @@ def keep_certificate(release: Release, authority: Path) -> None:
     """Write what the controller writes, as the controller: the certificate, and the CA into each webhook."""
     bundle = base64.b64encode(authority.read_bytes()).decode()
     data = {key: base64.b64encode(key.encode()).decode() for key in ("ca.crt", "tls.crt", "tls.key")}
-    paths = {
+    paths: dict[str, Object] = {
         f"/api/v1/namespaces/{release.namespace}/secrets/rightarch-certificate": {"data": data},
         "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/rightarch": {
             "webhooks": [{"name": name, "clientConfig": {"caBundle": bundle}} for name in webhook_names(release)]
         },
     }
+    headers = {"Content-Type": "application/strategic-merge-patch+json"}
     with release.client("controller") as client:
+
+        def is_changed(path: str, change: Object) -> bool:
+            """It may take a moment until the right to it holds."""
+            return client.patch(path, json=change, headers=headers).is_success
+
         for path, change in paths.items():
-            headers = {"Content-Type": "application/strategic-merge-patch+json"}
-            client.patch(path, json=change, headers=headers).raise_for_status()
+            wait_for(functools.partial(is_changed, path, change))
 
 
 def webhook_names(release: Release) -> list[str]:
@@ -88,7 +104,9 @@ def _guarded(release: Release, component: str) -> int:
 def test_the_api_server_accepts_what_is_rendered(release: Release, mode: str) -> None:
     """In each mode, as it would store it; cert-manager's objects by cert-manager's own definitions."""
     release.make_namespace()
-    release.plane.apply(*(json.loads(path.read_text()) for path in CERT_MANAGER.glob("*.json")))
+    definitions = release.plane.apply(*(json.loads(path.read_text()) for path in CERT_MANAGER.glob("*.json")))
+    names = [f"crd/{each['metadata']['name']}" for each in definitions]
+    release.plane.kubectl("wait", "--for=condition=Established", "--timeout=60s", *names)
     items = release.helm.template("trial", release.namespace, MODES[mode])
     text = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
     flags = (
@@ -105,7 +123,7 @@ def test_both_deployments_become_available_in_a_restricted_namespace(installed: 
     for component in ("webhook", "controller"):
         deployment = get(installed, f"deployment/rightarch-{component}")
         assert deployment["status"]["availableReplicas"] == 2
-        assert wait_for(functools.partial(_guarded, installed, component)) == 2
+        wait_for(lambda component=component: _guarded(installed, component) == 2)  # type: ignore[misc] # binds the loop's value
 
 
 def test_the_registration_has_every_field(installed: Release) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.controlplane import wait_for
 from tests.images import RegistryServer, push_samples
-from tests.support.installation import Installation
+from tests.support.installation import PATIENT, Installation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,7 +27,11 @@ NAME = "live-pod"
 @pytest.fixture(scope="module")
 def images(control_plane: ControlPlane) -> Iterator[Mapping[str, str]]:
     """The samples' names, while the chart is installed and a multi-arch pod runs on the arm64 node."""
-    with RegistryServer() as registry, Installation(control_plane) as installed, control_plane.client() as client:
+    with (
+        RegistryServer() as registry,
+        Installation(control_plane, webhook_options=PATIENT) as installed,
+        control_plane.client() as client,
+    ):
         samples = push_samples(registry)
         names = {name.partition("/")[2].partition(":")[0]: full for name, full in samples.items()}
         for name in (NAME, "live-waiting"):
@@ -39,7 +43,7 @@ def images(control_plane: ControlPlane) -> Iterator[Mapping[str, str]]:
                 "nodeSelector": chosen,
             }
             control_plane.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec})
-        wait_for(lambda: client.get(f"{PODS}/{NAME}").json()["status"]["phase"] == "Running", seconds=30)
+        wait_for(lambda: client.get(f"{PODS}/{NAME}").json()["status"]["phase"] == "Running")
         assert client.get(f"{PODS}/{NAME}").json()["spec"]["nodeName"] == "arm64-node"
         yield names
         control_plane.kubectl("delete", "pod", NAME, "live-waiting", "--now")
@@ -68,7 +72,15 @@ def test_an_image_of_another_architecture_is_warned_of(
     before = client.get(f"{PODS}/{NAME}").json()
     part = "/ephemeralcontainers" if kind.startswith("ephemeral") else ""
     name = {"containers": "c", "initContainers": "i", "ephemeralContainers": "e"}[kind]
-    (warning,), after = changed(client, {kind: [{"name": name, "image": images["amd64-only"]}]}, part=part)
+
+    def warned() -> tuple[list[str], Object] | None:
+        """The image may not be known in time at first."""
+        found = changed(client, {kind: [{"name": name, "image": images["amd64-only"]}]}, part=part)
+        return found if found[0] else None
+
+    found = wait_for(warned)
+    assert found is not None
+    (warning,), after = found
     said = f"{images['amd64-only']} does not run on the pod's node, which is linux/arm64: it has amd64"
     assert said in warning
     for metadata in (before["metadata"], after["metadata"]):

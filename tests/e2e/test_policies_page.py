@@ -33,11 +33,13 @@ def installed(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFact
     """The chart, without its processes; and the namespace that the page speaks of."""
     release = Release(control_plane, tmp_path_factory.mktemp("page"))
     release.install({})
-    control_plane.kubectl("create", "namespace", "shop")
-    yield release
-    control_plane.kubectl("delete", "clusterrolebinding", "policies")
-    control_plane.kubectl("delete", "namespace", "shop", "--wait=false")
-    release.uninstall()
+    try:
+        control_plane.kubectl("create", "namespace", "shop")
+        yield release
+        control_plane.kubectl("delete", "clusterrolebinding", "policies", "--ignore-not-found")
+        control_plane.kubectl("delete", "namespace", "shop", "--wait=false")
+    finally:
+        release.uninstall()
 
 
 def test_all_of_the_page_is_tested() -> None:

@@ -57,14 +57,16 @@ def sent(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) 
     """The chart registered at an address where nobody listens."""
     release = Release(control_plane, tmp_path_factory.mktemp("registration"))
     release.install({"webhook": {"url": f"https://127.0.0.1:{free_port()}", "excludedNamespaces": ["left-alone"]}})
-    for name in ("left-alone", "daemons"):
-        control_plane.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-        wait_for(functools.partial(_account, control_plane, name))  # without it, pods are refused
-    with control_plane.client() as client:
-        sent = Sent(client)
-        wait_for(lambda: sent.pod() == [PODS])
-        yield sent
-    release.uninstall()
+    try:
+        for name in ("left-alone", "daemons"):
+            control_plane.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+            wait_for(functools.partial(_account, control_plane, name))  # without it, pods are refused
+        with control_plane.client() as client:
+            sent = Sent(client)
+            wait_for(lambda: sent.pod() == [PODS])
+            yield sent
+    finally:
+        release.uninstall()
 
 
 def _account(control_plane: ControlPlane, namespace: str) -> str:

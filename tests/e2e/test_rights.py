@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import re
 from functools import partial
 from typing import TYPE_CHECKING
@@ -54,6 +55,7 @@ EVERYWHERE = {
         "statefulsets.apps [] list watch",
     },
 }
+RIGHTS_SECONDS = 30
 LINE = re.compile(r"(?P<resources>\S*)\s*\[(?P<addresses>.*?)\]\s+\[(?P<names>.*?)\]\s+\[(?P<verbs>.*?)\]")
 REGISTRATION = "mutatingwebhookconfigurations.admissionregistration.k8s.io [rightarch] get list patch watch"
 AT_HOME = {
@@ -94,6 +96,20 @@ def rights(release: Release, account: str, namespace: str) -> set[str]:
     return {_right(line) for line in listed.splitlines()}
 
 
+def own(release: Release, component: str, namespace: str, expected: set[str]) -> set[str]:
+    """What a component's account may do beside what every account may, once it is what is expected; or after a while.
+
+    The API server takes a moment to know of roles that have changed.
+    """
+
+    def found() -> set[str]:
+        return rights(release, release.account(component), namespace) - rights(release, "default", namespace)
+
+    with contextlib.suppress(TimeoutError):
+        wait_for(lambda: found() == expected, RIGHTS_SECONDS)
+    return found()
+
+
 def _right(line: str) -> str:
     """A line of the table, which tells resources, addresses, names and verbs; the last in any order."""
     found = LINE.fullmatch(line.strip())
@@ -106,25 +122,24 @@ def test_an_account_may_do_what_its_process_does_and_no_more(installed: Release,
     """Beside what every account may, the namespace's default one too; at home a little more than elsewhere."""
     elsewhere = EVERYWHERE[component] | ({REGISTRATION} if component == "controller" else set())
     for namespace, expected in [("default", elsewhere), (NAMESPACE, elsewhere | AT_HOME[component])]:
-        everybody = rights(installed, "default", namespace)
-        assert everybody
-        assert rights(installed, installed.account(component), namespace) - everybody == expected
+        assert rights(installed, "default", namespace)
+        assert own(installed, component, namespace, expected) == expected
 
 
 def test_a_token_of_the_chart_is_what_the_process_gets(installed: Release) -> None:
     """Reading Nodes is allowed and done; a Secret is read by its name, wherever it is, and none is listed."""
     with installed.client("webhook") as client:
-        assert client.get("/api/v1/nodes").status_code == 200
-        own = f"/api/v1/namespaces/{installed.namespace}/secrets"
-        assert client.get(f"{own}/rightarch-certificate").status_code == 200
+        home = f"/api/v1/namespaces/{installed.namespace}/secrets"
+        for path in ("/api/v1/nodes", f"{home}/rightarch-certificate"):
+            wait_for(lambda path=path: client.get(path).status_code == 200)  # type: ignore[misc] # binds the loop's value
         only = {"fieldSelector": "metadata.name=rightarch-certificate"}
-        assert [item["metadata"]["name"] for item in client.get(own, params=only).json()["items"]] == [
+        assert [item["metadata"]["name"] for item in client.get(home, params=only).json()["items"]] == [
             "rightarch-certificate"
         ]
         elsewhere = "/api/v1/namespaces/default/secrets"
-        for path in (own, elsewhere, "/api/v1/secrets", "/api/v1/configmaps"):
+        for path in (home, elsewhere, "/api/v1/secrets", "/api/v1/configmaps"):
             assert client.get(path).status_code == 403, path
-        for path in (f"{own}/another", f"{elsewhere}/another"):
+        for path in (f"{home}/another", f"{elsewhere}/another"):
             assert client.get(path).status_code == 404, path
 
 
@@ -138,12 +153,10 @@ def test_pull_secrets_are_read_where_the_values_say(installed: Release, componen
     try:
         installed.upgrade({"secrets": {"access": "namespaces", "namespaces": ["rights-of-pullers"]}})
         for namespace, expected in [("default", elsewhere - pulling), ("rights-of-pullers", elsewhere | pulling)]:
-            everybody = rights(installed, "default", namespace)
-            assert rights(installed, installed.account(component), namespace) - everybody == expected
+            assert own(installed, component, namespace, expected) == expected
         installed.upgrade({"secrets": {"access": "none"}})
         for namespace in ("default", "rights-of-pullers"):
-            everybody = rights(installed, "default", namespace)
-            assert rights(installed, installed.account(component), namespace) - everybody == elsewhere - pulling
+            assert own(installed, component, namespace, elsewhere - pulling) == elsewhere - pulling
     finally:
         installed.upgrade({})
         plane.kubectl("delete", "namespace", "rights-of-pullers")
@@ -155,9 +168,8 @@ def test_a_controller_that_keeps_no_certificate_may_touch_none(installed: Releas
     installed.upgrade({"certificates": {"mode": "secret", "secretName": "mine", "caBundle": bundle}})
     try:
         leases = {right for right in AT_HOME["controller"] if right.startswith("leases")}
-        everybody = rights(installed, "default", NAMESPACE)
-        found = rights(installed, installed.account("controller"), NAMESPACE) - everybody
-        assert found == EVERYWHERE["controller"] | leases
+        expected = EVERYWHERE["controller"] | leases
+        assert own(installed, "controller", NAMESPACE, expected) == expected
         assert "secrets [mine] get list watch" in rights(installed, installed.account("webhook"), NAMESPACE)
     finally:
         installed.upgrade({})

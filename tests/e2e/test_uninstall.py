@@ -56,13 +56,13 @@ def run_job(release: Release, client: httpx.Client) -> subprocess.CompletedProce
     jobs, pods = (
         f"/{api}/namespaces/{NAMESPACE}/{kind}" for api, kind in (("apis/batch/v1", "jobs"), ("api/v1", "pods"))
     )
-    wait_for(lambda: client.get(f"{jobs}/{JOB}").is_success, seconds=30)
+    wait_for(lambda: client.get(f"{jobs}/{JOB}").is_success)
     selector = {"labelSelector": f"job-name={JOB}"}
-    [made] = wait_for(lambda: client.get(pods, params=selector).json()["items"], seconds=30)
+    [made] = wait_for(lambda: client.get(pods, params=selector).json()["items"])
     assert made["spec"]["serviceAccountName"] == JOB
     [container] = made["spec"]["containers"]
     command = [COMMAND, *container["args"], f"--kubeconfig={release.kubeconfig('release')}"]
-    done = subprocess.run(command, text=True, capture_output=True, check=False, timeout=60)
+    done = subprocess.run(command, text=True, capture_output=True, check=False, timeout=240)
     status = {"status": {"phase": "Succeeded" if done.returncode == 0 else "Failed"}}
     headers = {"Content-Type": "application/merge-patch+json"}
     client.patch(f"{pods}/{made['metadata']['name']}/status", json=status, headers=headers).raise_for_status()

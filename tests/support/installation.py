@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 
 from tests.controlplane import Process, free_port, wait_for
-from tests.support.helm import CHART, Helm
+from tests.support.helm import CHART, Helm, HelmError
 from tests.support.metrics import Samples, metrics_of
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ DECISION = "rightarch.dev/decision"
 COMMAND = Path(sys.executable).with_name("rightarch")
 NOWHERE = "127.0.0.1:9/rightarch"  # or the controller would ask a registry out there for the image of its own pods
 TOKEN_LIFETIME = "168h"  # noqa: S105 - a time; a demo that was left up goes on for so long
+PATIENT = ("--lookup-budget=3",)
+"""Options of a webhook that waits for an image as long as it can be told to: a busy machine takes its time."""
 RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
 
 
@@ -60,9 +62,14 @@ class Release:
         self.plane.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
 
     def install(self, values: Mapping[str, object], *args: str) -> str:
-        """Install the chart, making the namespace first; returns what helm says."""
+        """Install the chart, making the namespace first; returns what helm says. What fails leaves no release."""
         self.make_namespace()
-        return self._helm("install", values, *args)
+        try:
+            return self._helm("install", values, *args)
+        except HelmError:
+            with contextlib.suppress(HelmError):  # there may be none
+                self.uninstall()
+            raise
 
     def upgrade(self, values: Mapping[str, object], *args: str) -> str:
         """Upgrade the release to these values; returns what helm says."""
@@ -218,8 +225,8 @@ class Installation:
 
     def uninstall(self, *, releasing: bool = False) -> None:
         """Remove the release, as there; the processes go on, as those of a cluster do until they are ended."""
-        self._uninstalling.pop_all()
         self.release.uninstall(releasing=releasing)
+        self._uninstalling.pop_all()  # else it is done once more in the end
 
     def is_called(self) -> bool:
         """Whether a pod that is not really created passes the webhook: the API server takes a moment to know it."""
