@@ -8,13 +8,13 @@ from typing import Any, Final
 from rightarch.placement import Failure
 from rightarch.platforms import ImagePlatforms, Platform
 from rightarch.reasons import Reason
+from rightarch.report.case import Question
 from rightarch.report.inventory import Inventory
 from rightarch.report.manifests import add
 from rightarch.report.nodes import Node, Nodes
 from rightarch.report.prices import Offering, PriceList
 from rightarch.report.report import Origin, Report, make
 from rightarch.report.storage import Storage
-from rightarch.report.verdict import Question
 
 TEAMS: Final = (
     "shop",

@@ -13,10 +13,12 @@ from rightarch.platforms import ImagePlatforms, Platform
 from rightarch.pod import Pod
 from rightarch.policy import Choices, Effective, Kind, Policies, Policy
 from rightarch.reasons import Reason
+from rightarch.report.case import Question
 from rightarch.report.inventory import Inventory
+from rightarch.report.judging import judge
 from rightarch.report.manifests import add
 from rightarch.report.nodes import Node, Nodes
-from rightarch.report.verdict import Judgement, Question, judge
+from rightarch.report.verdict import Judgement
 from rightarch.report.workload import Workload
 
 FOLDER = Path(__file__).parents[1] / "cases" / "report"

@@ -9,10 +9,10 @@ import pytest
 from rightarch.cli import report_text
 from rightarch.cli.report_page import page
 from rightarch.platforms import ImagePlatforms, Platform
+from rightarch.report.case import Question
 from rightarch.report.inventory import Inventory
 from rightarch.report.nodes import Nodes
 from rightarch.report.report import Origin, Report, make
-from rightarch.report.verdict import Question
 from tests.support.calls import growth
 
 if TYPE_CHECKING:

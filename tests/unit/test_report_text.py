@@ -22,13 +22,13 @@ from rightarch.cli.report_text import text
 from rightarch.cli.report_words import footer, headline, memory, percent, worth
 from rightarch.errors import RightarchError
 from rightarch.report import manifests, prometheus
+from rightarch.report.case import Question
 from rightarch.report.inventory import Inventory
 from rightarch.report.nodes import Node, Nodes
 from rightarch.report.prices import Offering, PriceList, of_labels
 from rightarch.report.report import Origin, Report, make
 from rightarch.report.resources import Resources
 from rightarch.report.storage import Passed, Shelf
-from rightarch.report.verdict import Question
 from tests.support.reports import AMD64, BOTH, HOSTILE, nodes, report
 from tests.unit import test_report_cases as golden
 

@@ -24,6 +24,7 @@ from rightarch.platforms import ImagePlatforms
 from rightarch.reference import Reference
 from rightarch.registry import Registry
 from rightarch.report import architectures, collecting, looking, manifests, prices, prometheus, updates
+from rightarch.report.case import Question
 from rightarch.report.collecting import Collected, Selection
 from rightarch.report.inventory import Inventory
 from rightarch.report.looking import Image, Looking
@@ -32,7 +33,7 @@ from rightarch.report.prices import PriceList
 from rightarch.report.pulling import Pulling
 from rightarch.report.report import Origin, Report, make
 from rightarch.report.storage import Passed, Shelf, Storage
-from rightarch.report.verdict import Question, Verdict
+from rightarch.report.verdict import Verdict
 from rightarch.report.workload import Puller, Workload
 
 _MODE: Final = 0o666

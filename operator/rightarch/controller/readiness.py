@@ -9,7 +9,7 @@ import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rightarch.cluster import ALIVE, Cluster
 from rightarch.controller.census import PODS, Known
@@ -19,14 +19,17 @@ from rightarch.placement import Failure
 from rightarch.pod import Pod
 from rightarch.reasons import Reason
 from rightarch.report import manifests
+from rightarch.report.case import Image, Question
 from rightarch.report.inventory import Inventory
 from rightarch.report.nodes import HARDWARE
 from rightarch.report.nodes import Nodes as Machines
 from rightarch.report.report import Origin, Total, make
-from rightarch.report.verdict import Image, Question, Verdict
 from rightarch.report.workload import Workload
 from rightarch.rulebook import Rulebook
 from rightarch.snapshot import Nodes
+
+if TYPE_CHECKING:
+    from rightarch.report.verdict import Verdict
 
 ARCHITECTURE: Final = "arm64"
 """The one that the figures are about."""

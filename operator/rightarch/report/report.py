@@ -6,12 +6,14 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Final
 
+from rightarch.report.case import Question
+from rightarch.report.judging import judge
 from rightarch.report.money import Cost, Fleet, Purse
 from rightarch.report.prices import PriceList
 from rightarch.report.resources import Resources
 from rightarch.report.shortage import shortage
 from rightarch.report.storage import Storage
-from rightarch.report.verdict import Judgement, Question, Risk, Verdict, holds_back_nodes, judge
+from rightarch.report.verdict import Judgement, Risk, Verdict, holds_back_nodes
 from rightarch.report.workload import Owner, Role, Workload
 
 _ORDER: Final = (
