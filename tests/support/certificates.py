@@ -147,7 +147,7 @@ class Site:
     def connect(self, bundle: str) -> ssl.SSLSocket:
         """A connection to the webhook, trusted by this bundle."""
         context = ssl.create_default_context(cadata=bundle)
-        raw = socket.create_connection(("127.0.0.1", self.port), timeout=10)
+        raw = socket.create_connection(("127.0.0.1", self.port), timeout=60)
         try:
             return context.wrap_socket(raw, server_hostname="127.0.0.1")
         except BaseException:
