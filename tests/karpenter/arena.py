@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from tests.controlplane import ControlPlane
+    from tests.support.installation import Replica
     from tests.support.karpenter import Karpenter
 
     from .cases import Case
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 CLAIMS: Final = "/apis/karpenter.sh/v1/nodeclaims"
 POOLS: Final = "/apis/karpenter.sh/v1/nodepools"
+POLICIES: Final = "/apis/rightarch.dev/v1alpha1/clusterarchitecturepolicies"
 ZONE: Final = "topology.kubernetes.io/zone"
 SETTLED_SECONDS: Final = 300
 REQUEST_SECONDS: Final = 60
@@ -127,6 +129,7 @@ class Arena:
         plane: the control plane.
         client: of its REST interface.
         karpenter: beside it.
+        webhook: which is asked of the pods of one side.
         images: the full names of images, by what the cases call them.
         runs: where each image runs, as (operating system, architecture).
     """
@@ -136,11 +139,14 @@ class Arena:
         plane: ControlPlane,
         client: httpx.Client,
         karpenter: Karpenter,
+        webhook: Replica,
+        *,
         images: Mapping[str, str],
         runs: Mapping[str, frozenset[tuple[str, str]]],
     ) -> None:
         self.plane, self.client, self.karpenter, self.images = plane, client, karpenter, images
         self._runs = {images[name]: platforms for name, platforms in runs.items()}
+        self._webhook = webhook
         self._resources = Resources(client)
         self.claims = Claims(client)
 
@@ -161,6 +167,7 @@ class Arena:
         self.create(each for probe in probes for each in probe.nodes)
         self.create(policy for case in cases for policy in case.policies())
         wait_for(self._pools_are_judged, SETTLED_SECONDS, pause=LOOK_SECONDS)
+        wait_for(self._webhook_knows, SETTLED_SECONDS)
         with self.paused():
             self.create(each for case, side in sides for each in case.workloads(side, self.images))
             self.create(probe.pod for probe in probes)
@@ -283,6 +290,12 @@ class Arena:
     def _pools_are_judged(self) -> bool:
         """Whether Karpenter has said of every NodePool whether it is ready."""
         return all(_condition(pool, "Ready").get("status") in {"True", "False"} for pool in self.listed(POOLS))
+
+    def _webhook_knows(self) -> bool:
+        """Whether the webhook has seen as many NodePools and policies as there are."""
+        told = self._webhook.metrics()
+        policies = sum(count for name, count in told.items() if name.startswith("rightarch_policies{"))
+        return told["rightarch_nodepools"] == len(self.listed(POOLS)) and policies == len(self.listed(POLICIES))
 
     def _waiting(self, keys: frozenset[str]) -> int:
         """How many pods of cases have no node."""

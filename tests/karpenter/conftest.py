@@ -11,7 +11,7 @@ import pytest
 from tests.controlplane import ControlPlane
 from tests.images import RegistryServer
 from tests.images.images import Entry, attested, index, single
-from tests.support.installation import Installation
+from tests.support.installation import PATIENT, Installation
 from tests.support.karpenter import Karpenter
 
 from .arena import Arena
@@ -85,8 +85,11 @@ def arena(registry: RegistryServer, late: Late, tmp_path_factory: pytest.TempPat
     values = {"webhook": {"excludedNamespaces": ["without"]}}
     with ControlPlane() as plane, plane.client() as client:
         plane.apply(*({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": side}} for side in SIDES))
-        with Karpenter(plane, folder) as karpenter, Installation(plane, values=values):
-            yield Arena(plane, client, karpenter, images, runs)
+        with (
+            Karpenter(plane, folder) as karpenter,
+            Installation(plane, values=values, webhook_options=PATIENT) as installed,
+        ):
+            yield Arena(plane, client, karpenter, installed.webhook, images=images, runs=runs)
 
 
 @pytest.fixture(scope="session")

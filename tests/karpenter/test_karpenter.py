@@ -112,7 +112,7 @@ def documented(arena: Arena) -> Iterator[Arena]:
     arena.plane.apply(node_pool("general", taints=aside), node_pool("arm", taints=aside), deployment)
     yield arena
     arena.plane.kubectl("delete", "nodepool/general", "nodepool/arm", "deployment/docs")
-    arena.plane.kubectl("delete", "clusterarchitecturepolicy", "capacity", "arm-taint")
+    arena.plane.kubectl("delete", "clusterarchitecturepolicy", "capacity", "arm-taint", "--ignore-not-found")
 
 
 @pytest.mark.usefixtures("outcomes")

@@ -21,7 +21,7 @@ import pytest
 from tests.controlplane import wait_for
 from tests.support.karpenter import PRICE, node_pool, requirement
 
-from .arena import SCHEDULER
+from .arena import POLICIES, SCHEDULER
 from .cases import ARCH, CAPACITY_TYPE, LABEL, OS, taint
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 PAGE: Final = Path(__file__).parents[2] / "docs" / "moving-to-graviton.md"
 ROW: Final = r"^\|.*\| \d+ \+ \d+ \| \d+ \+ \d+ \| [\d.]+ \|$"
 NAMESPACE: Final = "with"
-POLICIES: Final = "/apis/rightarch.dev/v1alpha1/clusterarchitecturepolicies"
 SHARE: Final = "rightarch.dev/share"
 APPLICATION: Final = "spark-app-selector"
 APPLICATIONS: Final = ("spark-a", "spark-b", "spark-c", "spark-d")
@@ -154,7 +153,7 @@ class Mover:
         """Delete the NodeClaims of empty nodes: Karpenter does so by itself, but takes half a minute each time."""
         used = {each["spec"]["nodeName"] for each in self.pods()}
         empty = [each["metadata"]["name"] for each in self.claims() if each["status"].get("nodeName") not in used]
-        self.arena.plane.kubectl("delete", "nodeclaim", *empty)
+        self.arena.plane.kubectl("delete", "nodeclaim", "--ignore-not-found", *empty)
 
     def kubectl(self, *arguments: str) -> str:
         """Run kubectl in the namespace."""

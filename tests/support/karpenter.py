@@ -25,7 +25,7 @@ VERSION: Final = "karpenter.sh/v1"
 NODE_POOL: Final = "karpenter.sh/nodepool"
 PRICE: Final = "eks-node-viewer/instance-price"
 """The label in which the kwok provider says what a node costs, in dollars per hour."""
-DEFINED_SECONDS: Final = 30
+DEFINED_SECONDS: Final = 120
 
 
 class Karpenter:
