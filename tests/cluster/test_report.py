@@ -20,7 +20,7 @@ import yaml
 
 from rightarch.facts.fact import Fact, manifest
 from rightarch.platforms import ImagePlatforms, Platform
-from tests.controlplane import CertificateAuthority, ControlPlane, binary, fake_node, wait_for
+from tests.controlplane import CertificateAuthority, ControlPlane, KubectlError, binary, fake_node, wait_for
 from tests.generate import files
 from tests.images import RegistryServer, TokenServer, attested, index, single
 from tests.images.images import Entry
@@ -65,7 +65,7 @@ class Stage:
             capture_output=True,
             text=True,
             check=False,
-            timeout=90,
+            timeout=180,
         )
         assert done.returncode == status, done.stderr
         assert PASSWORD not in done.stdout + done.stderr
@@ -138,6 +138,7 @@ def _create(plane: ControlPlane, registry: RegistryServer) -> None:
     plane.apply(_replica_set("canary-1", f"{registry.host}/shop/web:1", {**owner, "controller": True}))
     for app, count in (("web", 2), ("legacy", 1), ("canary-1", 1), ("agent", 2)):
         _wait_pods(plane, app, count)
+    wait_for(lambda: "not-ready" not in plane.kubectl("get", "nodes", "-o", "jsonpath={..taints}"))
 
 
 def _has_account(plane: ControlPlane, namespace: str) -> bool:
@@ -146,7 +147,7 @@ def _has_account(plane: ControlPlane, namespace: str) -> bool:
 
 def _wait_pods(plane: ControlPlane, app: str, count: int) -> None:
     arguments = ("get", "pods", "-n", NAMESPACE, "-l", f"app={app}", "--field-selector=spec.nodeName!=", "-o", "name")
-    wait_for(lambda: len(plane.kubectl(*arguments).split()) == count, seconds=90)
+    wait_for(lambda: len(plane.kubectl(*arguments).split()) == count)
 
 
 def _definitions(plane: ControlPlane) -> list[Object]:
@@ -154,7 +155,7 @@ def _definitions(plane: ControlPlane) -> list[Object]:
     plane.kubectl("apply", "-f", "-", input=DEFINITION)
     made = plane.apply(_definition("example.com", "v1", "Rollout", "rollouts"))
     made += plane.apply(_definition("metrics.k8s.io", "v1beta1", "PodMetrics", "pods"))
-    plane.kubectl("wait", "--for=condition=Established", "crd", USAGE, "rollouts.example.com", "--timeout=20s")
+    plane.kubectl("wait", "--for=condition=Established", "crd", USAGE, "rollouts.example.com", "--timeout=60s")
     return []
 
 
@@ -398,7 +399,19 @@ def _user(stage: Stage, name: str, namespace: str | None) -> Path:
     config["current-context"] = "c"
     path = stage.folder / f"{name}.kubeconfig"
     path.write_text(yaml.safe_dump(config))
+    wait_for(partial(_may_list, plane, path, "namespaces"))  # a right takes a moment to be known
+    if namespace:
+        wait_for(partial(_may_list, plane, path, "pods", namespace))
     return path
+
+
+def _may_list(plane: ControlPlane, kubeconfig: Path, kind: str, namespace: str = "default") -> bool:
+    """Whether the account of a kubeconfig may."""
+    try:
+        plane.kubectl("auth", "can-i", "list", kind, f"--kubeconfig={kubeconfig}", f"--namespace={namespace}")
+    except KubectlError:
+        return False
+    return True
 
 
 def test_what_pods_use_is_a_column_of_its_own(stage: Stage, found: Object) -> None:
@@ -463,7 +476,7 @@ def test_kubectl_knows_it(stage: Stage, found: Object) -> None:
     """As a plugin: kubectl finds the program on PATH and hands it what it was told."""
     environment = stage.environment | {"PATH": f"{PROGRAMS}:{os.environ['PATH']}"}
     command: list[str | Path] = [binary("kubectl"), "rightarch", "report", "-n", NAMESPACE, "-o", "json"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=180)
     assert verdicts(json.loads(done.stdout)) == verdicts(found)
 
 
@@ -480,6 +493,9 @@ def test_manifests_need_no_cluster(stage: Stage, tmp_path: Path) -> None:
 PAGES = Path(__file__).parents[2] / "docs"
 GRAVITON = "report-graviton"
 STEPS = (20, 50, 100, 0)
+POLICIES = "clusterarchitecturepolicies.rightarch.dev"
+PROBE = {"app": "probe"}
+"""Labels of pods that are not really created."""
 
 
 def blocks(page: str) -> list[str]:
@@ -529,30 +545,57 @@ def guarded(stage: Stage) -> Iterator[None]:
     for path, text in files().items():
         if path.parent.name == "crds" and "files" not in path.parts:
             plane.kubectl("apply", "-f", "-", input=text)
-    plane.kubectl("wait", "--for=condition=Established", "crd", "clusterarchitecturepolicies.rightarch.dev")
+    plane.kubectl("wait", "--for=condition=Established", "crd", POLICIES, "--timeout=60s")
     plane.kubectl("create", "namespace", GRAVITON)
     wait_for(partial(_has_account, plane, GRAVITON))
-    authority = Path(stage.environment["RIGHTARCH_REGISTRY_CA_FILE"])
+    authority, image = Path(stage.environment["RIGHTARCH_REGISTRY_CA_FILE"]), f"{stage.registry.host}/shop/web:1"
     with WebhookServer(plane.kubeconfig, registry_ca=authority) as webhook:
         registration = webhook.configuration(name="report-graviton")
         registration["webhooks"][0]["namespaceSelector"] = {"matchLabels": {"kubernetes.io/metadata.name": GRAVITON}}
         plane.apply(registration)
-        plane.apply(_deployment("web", [f"{stage.registry.host}/shop/web:1"], replicas=10, namespace=GRAVITON))
-        plane.kubectl("rollout", "status", "deployment/web", "-n", GRAVITON, "--timeout=60s")
-        yield
-        plane.kubectl("delete", "mutatingwebhookconfiguration", "report-graviton")
-        plane.kubectl("delete", "namespace", GRAVITON, "--wait=false")
+        try:
+            wait_for(lambda: _architectures(stage, image) == ["amd64", "arm64"])
+            plane.apply(_deployment("web", [image], replicas=10, namespace=GRAVITON))
+            plane.kubectl("rollout", "status", "deployment/web", "-n", GRAVITON, "--timeout=120s")
+            yield
+        finally:
+            plane.kubectl("delete", "mutatingwebhookconfiguration", "report-graviton")
+            plane.kubectl("delete", "namespace", GRAVITON, "--wait=false")
+
+
+def _architectures(stage: Stage, image: str) -> list[str]:
+    """What the webhook decides of a pod that is not really created; nothing where it does not know the image yet."""
+    spec = {"containers": [{"name": "c", "image": image}]}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "probe", "labels": PROBE}, "spec": spec}
+    with stage.plane.client() as client:
+        answer = client.post(f"/api/v1/namespaces/{GRAVITON}/pods", params={"dryRun": "All"}, json=pod)
+    annotations = answer.raise_for_status().json()["metadata"].get("annotations", {})
+    found: list[str] = json.loads(annotations.get("rightarch.dev/decision", "{}")).get("architectures", [])
+    return found
+
+
+def _await_policies(stage: Stage, name: str) -> None:
+    """Wait until the webhook obeys the policies of now: one that is made last is heard of last."""
+    repository = f"127.0.0.1:9/{name}"
+    overrides = [{"pattern": f"{repository}/*", "platforms": ["linux/s390x"]}]
+    spec = {"podSelector": {"matchLabels": PROBE}, "imageOverrides": overrides}
+    kind = {"apiVersion": "rightarch.dev/v1alpha1", "kind": "ClusterArchitecturePolicy"}
+    stage.plane.apply({**kind, "metadata": {"name": name}, "spec": spec})
+    wait_for(lambda: _architectures(stage, f"{repository}/app:1") == ["s390x"])
+    stage.plane.kubectl("delete", POLICIES, name)
 
 
 @pytest.mark.usefixtures("guarded")
 def test_the_way_to_graviton(stage: Stage, tmp_path: Path) -> None:
     """Every command of the page, in order: after each step that part of the pods prefers arm64, and at last none."""
-    reached = []
+    reached: list[int] = []
     for script in blocks("moving-to-graviton.md"):
-        if restarts := "rollout restart" in script:
+        before, restart, after = script.partition("kubectl rollout restart")
+        shell(stage, before, GRAVITON, tmp_path)
+        if restart:
+            _await_policies(stage, f"seen-{len(reached)}")
             wait_for(partial(_may_restart, stage))
-        shell(stage, script, GRAVITON, tmp_path)
-        if restarts:
+            shell(stage, restart + after, GRAVITON, tmp_path)
             reached.append(_share(stage))
     assert reached == [percent // 10 for percent in STEPS]
     assert {"before.html", "after.html"} <= {each.name for each in tmp_path.iterdir()}
@@ -574,9 +617,11 @@ def _share(stage: Stage) -> int:
         there = [pod for pod in pods if not pod["metadata"].get("deletionTimestamp")]
         return there if len(there) == 10 else None
 
-    pods = wait_for(settled, seconds=30)
+    pods = wait_for(settled)
     assert pods is not None
     preferred = "preferredDuringSchedulingIgnoredDuringExecution"
-    terms = [pod["spec"]["affinity"]["nodeAffinity"].get(preferred, []) for pod in pods]
+    affinities = [pod["spec"].get("affinity", {}).get("nodeAffinity", {}) for pod in pods]
+    assert all(affinities), "each pod was to be decided"
+    terms = [affinity.get(preferred, []) for affinity in affinities]
     values = [term[0]["preference"]["matchExpressions"][0]["values"] for term in terms if term]
     return sum(value == ["arm64"] for value in values)
