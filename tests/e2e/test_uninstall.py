@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,8 @@ from tests.support.installation import COMMAND, NAMESPACE, Installation, Release
 from .test_rights import rights
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import httpx
 
     from tests.controlplane import ControlPlane
@@ -69,10 +72,24 @@ def run_job(release: Release, client: httpx.Client) -> subprocess.CompletedProce
     return done
 
 
+@contextlib.contextmanager
+def _tidied(control_plane: ControlPlane) -> Iterator[None]:
+    """Delete the pods in the end, whatever became of them."""
+    try:
+        yield
+    finally:
+        control_plane.kubectl("delete", "pod", "held", "held-twice", "others", "--now", "--ignore-not-found")
+        control_plane.kubectl("delete", "pod", "unlabelled", "--now", "--namespace=kube-system", "--ignore-not-found")
+
+
 def test_nobody_is_left_waiting(control_plane: ControlPlane) -> None:
     """Pods that the webhook held, in any namespace, with or without the label; those of others wait on."""
     image = f"127.0.0.1:{free_port()}/app:1"
-    with Installation(control_plane, values=NOWHERE) as installed, control_plane.client() as client:
+    with (
+        _tidied(control_plane),
+        Installation(control_plane, values=NOWHERE) as installed,
+        control_plane.client() as client,
+    ):
         release, configuration = installed.release, installed.release.name
         wait_for(lambda: installed.webhook.metrics()["rightarch_controller_alive"] == 1)
         control_plane.apply(pod("held", "default", image))
@@ -99,5 +116,3 @@ def test_nobody_is_left_waiting(control_plane: ControlPlane) -> None:
         )
         names = {item["metadata"]["name"] for item in json.loads(left)["items"]}
         assert not names & {configuration, JOB}
-        control_plane.kubectl("delete", "pod", "held", "held-twice", "others", "--now")
-        control_plane.kubectl("delete", "pod", "unlabelled", "--now", "--namespace=kube-system")

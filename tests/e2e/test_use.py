@@ -92,8 +92,11 @@ def test_every_right_is_used_and_nothing_else_is_asked_for(control_plane: Contro
     """Ordinary days: pods come, with pull secrets and without, images are pushed late, replaced, and not used again."""
     control_plane.kubectl("delete", "lease", "rightarch-controller", f"--namespace={NAMESPACE}", "--ignore-not-found")
     mark = audit.mark()
-    karpenter.define(control_plane)
-    with RegistryServer() as registry:
+    with contextlib.ExitStack() as stack:
+        stack.callback(karpenter.undefine, control_plane)
+        karpenter.define(control_plane)
+        registry = stack.enter_context(RegistryServer())
+        stack.callback(_tidy, control_plane)
         images = push_samples(registry)
         late = f"{registry.host}/samples/late:1.0"
         control_plane.apply(
@@ -116,13 +119,17 @@ def test_every_right_is_used_and_nothing_else_is_asked_for(control_plane: Contro
                 return granted() - RARE - {(request.account, request.right) for request in audit.since(mark)}
 
             with contextlib.suppress(TimeoutError):
-                wait_for(lambda: not unused(), seconds=60)
+                wait_for(lambda: not unused(), seconds=150)
             assert unused() == set()
-        control_plane.kubectl("delete", "daemonset", "older", "older-pulling", "use")
-        control_plane.kubectl("delete", "secret", "use")
-        control_plane.kubectl("delete", "pod", "use-held", "--now", "--namespace=kube-system")
-        control_plane.kubectl("delete", "cap,ap", "use")
-    karpenter.undefine(control_plane)
     requests = list(audit.since(mark))
     assert [request for request in requests if request.status == 403] == []
     assert {(request.account, request.right) for request in requests} | RARE == granted()
+
+
+def _tidy(control_plane: ControlPlane) -> None:
+    """Delete what may have been made."""
+    gone = ["--ignore-not-found"]
+    control_plane.kubectl("delete", "daemonset", "older", "older-pulling", "use", *gone)
+    control_plane.kubectl("delete", "secret", "use", *gone)
+    control_plane.kubectl("delete", "pod", "use-held", "--now", "--namespace=kube-system", *gone)
+    control_plane.kubectl("delete", "cap,ap", "use", *gone)
