@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from .process import Process
 
 GRACE_SECONDS = 3
+KILLED_SECONDS = 30
+"""How long the kernel may take to end what was killed: on a busy machine, more than a moment."""
 
 
 def write_state(path: Path, processes: Iterable[Process]) -> None:
@@ -28,7 +30,8 @@ def write_state(path: Path, processes: Iterable[Process]) -> None:
 def stop_processes(path: Path) -> bool:
     """End the process groups that were written down, latest first; false if there is no such file.
 
-    All are asked to end (a webhook takes its leave), and killed if they have not after a moment.
+    All are asked to end (a webhook takes its leave), and killed if they have not after a moment. Returns when they are
+    gone.
     """
     if not path.exists():
         return False
@@ -36,12 +39,18 @@ def stop_processes(path: Path) -> bool:
     for group in reversed(groups):
         kill_group(group, signal.SIGTERM)
         kill_group(group, signal.SIGCONT)  # a paused process hears nothing else
-    deadline = time.monotonic() + GRACE_SECONDS
-    while time.monotonic() < deadline and any(started(group) for group in groups):
-        time.sleep(0.02)
+    _wait_gone(groups, GRACE_SECONDS)
     for group in reversed(groups):
         kill_group(group)
+    _wait_gone(groups, KILLED_SECONDS)
     return True
+
+
+def _wait_gone(groups: Iterable[int], seconds: float) -> None:
+    """Wait until these processes have ended, or so long."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and any(started(group) for group in groups):
+        time.sleep(0.02)
 
 
 def started(pid: int) -> str:
