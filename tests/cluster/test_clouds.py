@@ -48,7 +48,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
         binary(program)  # there is no way out of that network to fetch one
     folder: Path = tmp_path_factory.mktemp("clouds")
     command = ["unshare", "--net", "--mount", sys.executable, "-W", "error", "-m", "tests.cluster.clouds_network"]
-    done = subprocess.run([*command, str(folder)], capture_output=True, text=True, timeout=180, check=False)
+    done = subprocess.run([*command, str(folder)], capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stderr
     told: Seen = json.loads(done.stdout)
     return told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import socket
@@ -10,12 +11,15 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
 from tests.controlplane import ControlPlane, KubectlError, StartError, fake_node, free_port, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
 CHILD = """
@@ -62,10 +66,16 @@ def left_in(folder: Path) -> list[object]:
     return [*processes_of(folder), *folder.iterdir()]
 
 
-def child(folder: Path, mode: str = "") -> subprocess.Popen[str]:
-    """A Python process that starts a control plane in the folder and waits."""
+@contextlib.contextmanager
+def child(folder: Path, mode: str = "") -> Iterator[subprocess.Popen[str]]:
+    """A Python process that starts a control plane in the folder and waits; it is gone when the block ends."""
     command = [sys.executable, "-c", CHILD, str(folder), mode]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with (
+        subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as python,
+        contextlib.ExitStack() as stack,
+    ):
+        stack.callback(python.kill)
+        yield python
 
 
 @pytest.fixture
@@ -99,8 +109,11 @@ def test_taints_resources_and_node_info_of_a_fake_node_arrive(control_plane: Con
         found: dict[str, Any] = json.loads(control_plane.kubectl("get", "node", "special", "--output=json"))
         return found
 
-    wait_for(lambda: [c["type"] for c in read()["status"]["conditions"] if c["status"] == "True"] == ["Ready"])
-    wait_for(lambda: read()["spec"]["taints"] == [taint])  # that of a node not yet ready has been taken away
+    def holding() -> list[str]:
+        return [each["type"] for each in read()["status"].get("conditions", []) if each["status"] == "True"]
+
+    wait_for(lambda: holding() == ["Ready"])
+    wait_for(lambda: read()["spec"].get("taints") == [taint])  # that of a node not yet ready has been taken away
     node = read()
     assert node["metadata"]["labels"]["zone"] == "z"
     assert node["metadata"]["labels"]["beta.kubernetes.io/arch"] == "arm64"
@@ -114,8 +127,8 @@ def test_jobs_complete_and_pods_can_be_deleted(control_plane: ControlPlane) -> N
     template = {"spec": pod("unused", "ppc64le")["spec"] | {"restartPolicy": "Never"}}
     job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "once"}, "spec": {"template": template}}
     control_plane.apply(job)
-    control_plane.kubectl("wait", "job/once", "--for=condition=complete", "--timeout=20s")
-    control_plane.kubectl("delete", "job", "once", "--cascade=foreground", "--timeout=20s")
+    control_plane.kubectl("wait", "job/once", "--for=condition=complete", "--timeout=60s")
+    control_plane.kubectl("delete", "job", "once", "--cascade=foreground", "--timeout=60s")
     assert control_plane.kubectl("get", "pods", "--selector=job-name=once", "--output=name") == ""
 
 
@@ -235,15 +248,24 @@ def test_nothing_is_left_when_python_is_killed_while_it_starts(tmp_path: Path) -
 
 def test_a_detached_control_plane_outlives_python_and_is_stopped_by_its_folder(tmp_path: Path) -> None:
     """This is the demo that is left up, and taken down later."""
-    with child(tmp_path, "detached") as python:
-        assert python.communicate()[0] == "ready\n", python.stderr
-        assert python.returncode == 0
     folder = tmp_path / "here"
-    assert len(processes_of(tmp_path)) == 5
-    server = json.loads((folder / "kubeconfig").read_text())["clusters"][0]["cluster"]["server"]
-    with pytest.raises(StartError, match="is not empty"):
-        ControlPlane(folder).start()
-    assert httpx.get(f"{server}/readyz", verify=False, trust_env=False).text == "ok"  # noqa: S501 - loopback
-    assert ControlPlane.stop_detached(folder)
+    try:
+        with child(tmp_path, "detached") as python:
+            assert python.communicate()[0] == "ready\n", python.stderr
+            assert python.returncode == 0
+        assert len(processes_of(tmp_path)) == 5
+        server = json.loads((folder / "kubeconfig").read_text())["clusters"][0]["cluster"]["server"]
+        with pytest.raises(StartError, match="is not empty"):
+            ControlPlane(folder).start()
+        wait_for(lambda: is_ready(server))
+    finally:
+        stopped = ControlPlane.stop_detached(folder)
+    assert stopped
     assert left_in(tmp_path) == []
     assert not ControlPlane.stop_detached(folder)
+
+
+def is_ready(server: str) -> bool:
+    """Whether an API server says that it is ready."""
+    answer = httpx.get(f"{server}/readyz", verify=False, trust_env=False, timeout=60)  # noqa: S501 - loopback
+    return answer.text == "ok"

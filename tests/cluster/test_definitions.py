@@ -20,7 +20,8 @@ def plane() -> Iterator[ControlPlane]:
     """A control plane with the definitions, of its own: others run without."""
     with ControlPlane(kwok=False) as running:
         running.kubectl("apply", "-f", "-", input=DEFINITION)
-        running.kubectl("wait", "--for=condition=Established", f"crd/{CRD}", "--timeout=20s")
+        running.kubectl("wait", "--for=condition=Established", f"crd/{CRD}", "--timeout=60s")
+        wait_for(lambda: explanation(running, "imgp"))  # kubectl finds the kind a moment later
         yield running
 
 
