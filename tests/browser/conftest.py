@@ -24,6 +24,8 @@ SIZES = (3, 2000)
 MANY = 300
 """Workloads of the page on which things are done: enough for all that happens, and quick to open."""
 SCREENSHOTS = "RIGHTARCH_TEST_SCREENSHOTS"
+TIMEOUT = 90_000
+"""Milliseconds after which something is given up: how long a failure takes, and never what a test is about."""
 
 
 @pytest.fixture(scope="session")
@@ -47,9 +49,9 @@ def browser() -> Iterator[BrowserContext]:
     program = chromium()
     with tempfile.TemporaryDirectory(prefix="rightarch-chromium-") as profile, sync_playwright() as playwright:
         context = playwright.chromium.launch_persistent_context(
-            profile, executable_path=program, headless=True, args=list(FLAGS), offline=True
+            profile, executable_path=program, headless=True, args=list(FLAGS), offline=True, timeout=TIMEOUT
         )
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(TIMEOUT)
         yield context
         context.close()
 

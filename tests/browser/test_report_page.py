@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import struct
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 import pytest
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from playwright.sync_api import BrowserContext, Page
+    from playwright.sync_api import BrowserContext, Locator, Page
 
 ROWS = "#workloads tbody tr"
 SHOWN = f"{ROWS}:not([hidden])"
@@ -163,18 +164,24 @@ def test_each_finding_has_a_link(page: Page, folder: Path) -> None:
     """From a workload to what blocks it, from there to the workload; and from elsewhere, to a row that was hidden."""
     opened(page, folder)
     link = page.locator(f"{ROWS}[data-verdict=Blocked] td.why a").first
-    link.click()
-    target = page.locator(page.evaluate("location.hash"))
-    assert target.is_visible()
+    target = page.locator(followed(page, link))
+    target.wait_for(state="visible")
     assert link.inner_text() in target.inner_text()
-    target.locator("li a").first.click()
-    named = page.evaluate("decodeURIComponent(location.hash.slice(1))")
+    named = unquote(followed(page, target.locator("li a").first).removeprefix("#"))
     assert page.evaluate("name => document.getElementById(name).matches('tbody tr')", named)
     opened(page, folder, "3")
     anchor = page.locator(f"{ROWS} td.name a").first.get_attribute("href")
     page.locator("#search").fill("nobody")
     page.evaluate("anchor => { location.hash = anchor }", anchor)
     page.wait_for_selector(f"{ROWS}:target:not([hidden])")
+
+
+def followed(page: Page, link: Locator) -> str:
+    """Click a link within the page; where it leads, once that is where the page is."""
+    before = page.evaluate("location.hash")
+    link.click()
+    page.wait_for_function("before => location.hash !== before", arg=before)
+    return str(page.evaluate("location.hash"))
 
 
 def test_names_from_the_cluster_are_but_text(page: Page, folder: Path) -> None:
@@ -185,6 +192,7 @@ def test_names_from_the_cluster_are_but_text(page: Page, folder: Path) -> None:
     assert page.locator("main img, main script").count() == 0
     assert page.locator("script").count() == 1
     row.locator("td.name a").click()
+    page.wait_for_selector(f"{ROWS}:target")
     assert page.locator(f"{ROWS}:target").count() == 1
 
 

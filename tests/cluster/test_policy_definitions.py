@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import yaml
 
 from rightarch.crds import definitions
 from rightarch.policy import Kind, Policy
-from tests.controlplane import ControlPlane, wait_for
+from tests.controlplane import ControlPlane, KubectlError, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -227,7 +228,7 @@ def plane() -> Iterator[ControlPlane]:
     with ControlPlane(kwok=False) as running:
         for name in NAMES:
             running.kubectl("apply", "-f", "-", input=yaml.safe_dump(definitions()[name]))
-            running.kubectl("wait", "--for=condition=Established", f"crd/{name}.rightarch.dev", "--timeout=20s")
+            running.kubectl("wait", "--for=condition=Established", f"crd/{name}.rightarch.dev", "--timeout=60s")
         yield running
 
 
@@ -429,4 +430,14 @@ def test_kubectl_shows_what_matters(plane: ControlPlane, client: httpx.Client) -
 )
 def test_kubectl_explains(plane: ControlPlane, field: str, said: str) -> None:
     """In the words of the models."""
-    assert said in " ".join(plane.kubectl("explain", field).split())
+    with contextlib.suppress(TimeoutError):  # the API server publishes a schema a moment after it has it
+        wait_for(lambda: said in explained(plane, field), seconds=30)
+    assert said in explained(plane, field)
+
+
+def explained(plane: ControlPlane, field: str) -> str:
+    """What kubectl says of a field; why it says nothing, if it does not know of it."""
+    try:
+        return " ".join(plane.kubectl("explain", field).split())
+    except KubectlError as error:
+        return str(error)

@@ -190,10 +190,21 @@ def _make_nodes(plane: ControlPlane, client: httpx.Client) -> None:
         )
     )
     _wait(lambda: all(not n["spec"].get("taints") and _ready(n) for n in _list(client, "/api/v1/nodes")), "Nodes")
-    for namespace in ("without", "with", "released"):
+    for namespace in ("probes", "without", "with", "released"):
         plane.kubectl("create", "namespace", namespace)
         account = f"/api/v1/namespaces/{namespace}/serviceaccounts/default"
         _wait(lambda path=account: client.get(path).status_code == 200, account)  # type: ignore[misc] # binds the loop's value
+    _schedule(client, "probes", [_only_on(name) for name in NODES])
+    _wait(lambda: all(map(_node, _list(client, "/api/v1/namespaces/probes/pods"))), "the scheduler to know all Nodes")
+
+
+def _only_on(node: str) -> dict[str, Any]:
+    """A pod that can be on one node alone; named like it."""
+    fields = [{"key": "metadata.name", "operator": "In", "values": [node]}]
+    required = {"nodeSelectorTerms": [{"matchFields": fields}]}
+    affinity = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
+    spec = {"containers": [{"name": "c", "image": "probe"}], "affinity": affinity}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": node}, "spec": spec}
 
 
 def _schedule(client: httpx.Client, namespace: str, pods: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
