@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
-SECONDS = 120
+SECONDS = 240
 ARCHITECTURES = {
     "Deployment checkout x5": {"amd64"},
     "Deployment search x5": {"arm64"},
@@ -74,16 +74,21 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> str:
     return text
 
 
-def demo(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    """Start the demo as a process; its temporary files would go beside its folder."""
-    return subprocess.Popen(
+@contextlib.contextmanager
+def demo(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """The demo as a process, gone when the block ends; its temporary files would go beside its folder."""
+    with subprocess.Popen(
         [sys.executable, "-m", "tests.demo", f"--folder={folder}", *arguments],
         cwd=ROOT,
         env=os.environ | {"COLUMNS": "120", "TMPDIR": str(folder.with_name("tmp"))},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()  # it has ended, unless a test fails: and then nobody else would end it
 
 
 def run(folder: Path, *arguments: str) -> tuple[int, str]:
@@ -290,15 +295,24 @@ def test_a_second_demo_is_refused_while_one_runs(folder: Path) -> None:
 
 def test_it_fails_where_rightarch_fails(folder: Path) -> None:
     """A webhook that dies lets pods through unchanged: the demo says what is not as expected, and exits with 1."""
+    failure = re.compile(r"NOT AS EXPECTED: Pod sensor: sensor has the Reason None; Constrained was\s+expected")
+    status, said = run_and_kill(folder)
+    if not failure.search(said):  # it was killed too late: the demo is not waited for by who kills
+        status, said = run_and_kill(folder)
+    assert status == 1, said
+    assert failure.search(said), said
+    assert left_of(folder.parent) == []
+
+
+def run_and_kill(folder: Path) -> tuple[int, str]:
+    """Run the demo, and kill its webhook as it begins to create pods; gives its exit status and what it said."""
     with demo(folder) as process:
         until(process, "Installing Rightarch by helm")
         [webhook] = wait_for(lambda: [pid for pid, text in commands(folder).items() if "rightarch webhook" in text])
         until(process, "Creating the same workloads")
         os.kill(webhook, signal.SIGKILL)
         said, _ = process.communicate(timeout=SECONDS)
-    assert process.returncode == 1, said
-    assert re.search(r"NOT AS EXPECTED: Pod sensor: sensor has the Reason None; Constrained was\s+expected", said), said
-    assert left_of(folder.parent) == []
+    return process.returncode, said
 
 
 def test_wrong_usage_is_told_from_failure(folder: Path) -> None:

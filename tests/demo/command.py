@@ -43,10 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     folder = options.folder.resolve()
     console = _console()
-    for number in SIGNALS:
-        if signal.getsignal(number) != signal.SIG_IGN:  # nohup
-            signal.signal(number, _interrupted)  # whatever ends us is cleaned up after
     try:
+        for number in SIGNALS:
+            if signal.getsignal(number) != signal.SIG_IGN:  # nohup
+                signal.signal(number, _interrupted)  # whatever ends us is cleaned up after
         return _down(folder, console) if options.down else _up(folder, console, keep=options.keep)
     except FAILURES as error:
         console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)

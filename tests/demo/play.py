@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .scenario import Workload
     from .scene import Scene
 
-SETTLE_SECONDS = 40
+SETTLE_SECONDS = 60
 
 
 def play(scene: Scene, namespace: str, tell: Tell) -> list[Seen]:

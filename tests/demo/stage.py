@@ -57,7 +57,7 @@ class Stage(Scene):
                 lasting=True,  # the cluster ends with it
             )
             self.installation = self._stack.enter_context(installation)
-            wait_for(lambda: self.is_called(WITH), seconds=30)
+            wait_for(lambda: self.is_called(WITH))
 
     def start_karpenter(self) -> None:
         """Start Karpenter beside the cluster."""
