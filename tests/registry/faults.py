@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Mapping
     from pathlib import Path
 
     from tests.controlplane import CertificateAuthority
@@ -60,10 +60,7 @@ class FaultServer:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._server, self._tasks)
         await self._server.wait_closed()
 
     @property
@@ -75,6 +72,7 @@ class FaultServer:
         task = asyncio.ensure_future(self._serve(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: writer.close())  # a task that is cancelled before its first step does nothing
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):  # clients that have had enough hang up
@@ -92,6 +90,17 @@ class FaultServer:
             finally:
                 writer.close()
                 await writer.wait_closed()
+
+
+async def end(server: asyncio.Server, tasks: Collection[asyncio.Task[None]]) -> None:
+    """Close a server, and cancel what serves its connections: also those that came just now, which it would forget."""
+    for _ in range(5):  # turns of the event loop, from a connection that is accepted to the task that serves it
+        await asyncio.sleep(0)
+    server.close()
+    running = list(tasks)
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
 
 
 def answer(status: int = 200, body: bytes = b"", **headers: str) -> bytes:
