@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import BrowserContext, Locator, Page
 
+pytestmark = pytest.mark.timeout(900)  # the first test may have to install the browser
+
 ROWS = "#workloads tbody tr"
 SHOWN = f"{ROWS}:not([hidden])"
 CONTRAST = """
