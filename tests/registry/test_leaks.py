@@ -40,6 +40,8 @@ SPELLINGS = (PASSWORD, base64.b64encode(f"alice:{PASSWORD}".encode()).decode())
 WARM, TIMES = 10, 100
 GROWTH = 48 * 1024
 """Bytes that may come and go between two looks at the memory: buffers, and what libraries remember a few of."""
+ROUNDS = 3
+"""How often it may be that they come and none goes; what leaks, leaks in each."""
 
 
 def manifest(body: bytes, **headers: str) -> bytes:
@@ -171,15 +173,17 @@ async def test_hundreds_of_failures_leave_nothing(
         tracemalloc.start()
         try:
             await trial(times // 4)
-            server.asked.clear()
-            before = traced()
-            assert await trial(times) == {reason}
-            server.asked.clear()
-            await until(lambda: sockets() <= open_before + 2 and len(asyncio.all_tasks()) <= tasks_before + 2)
-            grown = traced() - before
+            grown = [GROWTH]
+            while grown[-1] >= GROWTH and len(grown) <= ROUNDS:
+                server.asked.clear()
+                before = traced()
+                assert await trial(times) == {reason}
+                server.asked.clear()
+                await until(lambda: sockets() <= open_before + 2 and len(asyncio.all_tasks()) <= tasks_before + 2)
+                grown.append(traced() - before)
         finally:
             tracemalloc.stop()
-        assert grown < GROWTH, f"{grown} bytes in {times} look-ups"
+        assert grown[-1] < GROWTH, f"{grown[1:]} bytes, each in {times} look-ups"
     assert registry.stats.in_flight == 0
 
 
