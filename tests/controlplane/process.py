@@ -177,8 +177,10 @@ class Process:
         self._owned = False
 
     def pause(self) -> None:
-        """Stop the process from running until `resume` (SIGSTOP)."""
+        """Stop the process from running until `resume` (SIGSTOP); returns once all of its threads have stopped."""
         self._signal(signal.SIGSTOP)
+        while self._child is not None and self._child.poll() is None and not _is_stopped(self._child.pid):
+            time.sleep(0.001)
 
     def resume(self) -> None:
         """Let a paused process go on (SIGCONT)."""
@@ -227,3 +229,8 @@ def clean_environment() -> dict[str, str]:
     """This process's environment without what would lead a component elsewhere than told."""
     strangers = {"KUBECONFIG", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "GOMAXPROCS"}
     return {name: value for name, value in os.environ.items() if name.upper() not in strangers}
+
+
+def _is_stopped(child: int) -> bool:
+    """Whether a child has stopped, as its parent is told once: all its threads; the news stays for others to read."""
+    return os.waitid(os.P_PID, child, os.WSTOPPED | os.WNOHANG | os.WNOWAIT) is not None
